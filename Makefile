@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands people run: build, try, test, measure and tidy; `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: deps build demo test imports bench format lint clean help
+
+SWIFT_VERSION := 6.3
+DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl
+BIN := .build/release
+
+# Everything we wrote in Swift; code generated from .proto files keeps its generator's form.
+SWIFT_FILES = find Package.swift $(wildcard Sources Tests Fuzz) -name '*.swift' ! -name '*.pb.swift' -print0
+
+deps: ## install the system libraries that are missing and check the Swift toolchain
+	@.ci/install-packages $(DEPS)
+	@.ci/check-toolchain $(SWIFT_VERSION)
+
+build: ## build programs and tests; one release build serves both
+	swift build -c release --build-tests
+
+demo: deps build ## run four sample hospitals and an aggregator on this machine (ARGS="…" is passed on)
+	$(BIN)/consilium demo $(ARGS)
+
+test: deps lint imports build ## everything continuous integration checks
+	@.ci/run-tests
+
+imports: ## compare each target's imports with Package.swift and with the module arrows
+	@.ci/check-imports.py --self-test
+	@.ci/check-imports.py
+
+bench: deps ## measure a round at 1 M and 25 M parameters with four sites, and the transport; prints JSON
+	@$(MAKE) --no-print-directory build >&2
+	@$(BIN)/consilium-bench round --parameters 1000000 --sites 4 --json -
+	@$(BIN)/consilium-bench round --parameters 25000000 --sites 4 --json -
+	@$(BIN)/consilium-bench transport --json -
+
+format: ## rewrite the Swift files in the house form
+	@$(SWIFT_FILES) | xargs -0 swift format --in-place --parallel --configuration .swift-format
+
+lint: ## refuse Swift files that are not in the house form
+	@$(SWIFT_FILES) | xargs -0 swift format lint --strict --parallel --configuration .swift-format
+
+clean: ## remove what the build, the demo and the peers' benchmarks left
+	rm -rf .build Benchmarks/.venv consilium-demo
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,123 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+// The modules of Consilium and their arrows; ARCHITECTURE.md explains the layers.
+
+import PackageDescription
+
+let shared: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+let pure = shared + [.strictMemorySafety()]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioExtras = Target.Dependency.product(name: "NIOExtras", package: "swift-nio-extras")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "consilium",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Arithmetic
+        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "Kernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off"])]),
+        .target(name: "Randomness", dependencies: ["CLibcrypto"], swiftSettings: pure),
+        .target(name: "RingArithmetic", dependencies: ["Kernels", "Randomness"], swiftSettings: pure),
+        .target(name: "Tensors", dependencies: ["Kernels"], swiftSettings: pure),
+        // Domain
+        .target(name: "NeuralNetworks", dependencies: ["Randomness", "Tensors"], swiftSettings: pure),
+        .target(
+            name: "Federation", dependencies: [crypto, "NeuralNetworks", "Randomness", "RingArithmetic"],
+            swiftSettings: pure),
+        // Edges
+        .target(
+            name: "ClinicalData", dependencies: [crypto, "CZlib", "Federation", "Kernels"], swiftSettings: shared),
+        .target(name: "ModelFiles", dependencies: ["Federation", "NeuralNetworks"], swiftSettings: shared),
+        .target(
+            name: "PeerTransport",
+            dependencies: [crypto, logging, nioCore, nioExtras, nioHTTP1, nioPosix, nioSSL, x509],
+            swiftSettings: shared),
+        .target(name: "Store", dependencies: ["Federation", grdb], swiftSettings: shared),
+        .target(
+            name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", yams],
+            swiftSettings: shared),
+        .target(name: "WireProtocol", dependencies: ["Federation", swiftProtobuf], swiftSettings: shared),
+        // Services
+        .target(
+            name: "AggregatorService",
+            dependencies: [
+                "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport",
+                "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "WireProtocol",
+            ], swiftSettings: shared),
+        .target(
+            name: "SiteService",
+            dependencies: [
+                "ClinicalData", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles",
+                "WireProtocol",
+            ], swiftSettings: shared),
+        // Commands and programs
+        .target(
+            name: "DaemonSupport", dependencies: [argumentParser, "Kernels", logging, serviceLifecycle, "StudyFiles", unixSignals],
+            swiftSettings: shared),
+        .executableTarget(
+            name: "consilium-aggregator",
+            dependencies: ["AggregatorService", argumentParser, "DaemonSupport", "Federation", "StudyFiles"],
+            swiftSettings: shared),
+        .executableTarget(
+            name: "consilium-site",
+            dependencies: [argumentParser, "DaemonSupport", "Federation", "SiteService", "StudyFiles"],
+            swiftSettings: shared),
+        // Tests
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .testTarget(
+            name: "ClinicalDataTests", dependencies: ["CZlib", "ClinicalData", "Federation", "Kernels"],
+            swiftSettings: shared),
+        .testTarget(
+            name: "FederationTests", dependencies: ["Federation", "ModelFiles", "NeuralNetworks", "Randomness", "RingArithmetic"],
+            swiftSettings: shared),
+        .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
+        .testTarget(
+            name: "NeuralNetworksTests",
+            dependencies: ["AllocationCounter", "ModelFiles", "NeuralNetworks", "Randomness", "Tensors"],
+            swiftSettings: shared),
+        .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: shared),
+        .testTarget(
+            name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
+        .testTarget(
+            name: "StudyFilesTests",
+            dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles"],
+            swiftSettings: shared),
+        .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
+    ]
+)
