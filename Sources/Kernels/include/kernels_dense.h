@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Float32 kernels of dense networks: one matrix product, activations, softmax and optimiser steps.
+//
+// Every loop is compiled for AVX-512, AVX2 and baseline x86-64 and chosen when the program starts. An element is always
+// summed in the same order and nothing is fused, so the float results are the same bits on every machine. Callers check
+// the shapes (module Tensors).
+
+#ifndef CONSILIUM_KERNELS_DENSE_H
+#define CONSILIUM_KERNELS_DENSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/// c[i,j] = Σₚ a[i,p]·b[p,j] for i < m, p < k, j < n; added to c when `accumulate` is true.
+/// The strides say how far apart, in floats, two rows and two columns of a and b lie, so a transposed matrix costs
+/// nothing to name. c is dense, row-major, and overlaps neither a nor b.
+void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
+                      const float *b, size_t b_row, size_t b_column, float *c, bool accumulate);
+
+/// y[i,j] = bias[j].
+void consilium_fill_rows(size_t rows, size_t columns, const float *bias, float *y);
+
+/// sums[j] = Σᵢ x[i,j].
+void consilium_column_sums(size_t rows, size_t columns, const float *x, float *sums);
+
+/// y[i] += a·x[i].
+void consilium_axpy(size_t count, float a, const float *x, float *y);
+
+/// y[i] += a·(x[i] − z[i]).
+void consilium_axpy_difference(size_t count, float a, const float *x, const float *z, float *y);
+
+/// y[i] *= x[i].
+void consilium_multiply(size_t count, const float *x, float *y);
+
+/// Forward, in place: z ← max(0, z); a NaN stays a NaN.
+void consilium_relu(size_t count, float *z);
+/// Backward, in place: dy ← dy where y > 0, else 0.
+void consilium_relu_backward(size_t count, const float *y, float *dy);
+
+/// Forward, in place: z ← tanh z.
+void consilium_tanh(size_t count, float *z);
+/// Backward, in place: dy ← dy·(1 − y²).
+void consilium_tanh_backward(size_t count, const float *y, float *dy);
+
+/// Forward, in place: z ← 1 / (1 + e⁻ᶻ).
+void consilium_sigmoid(size_t count, float *z);
+/// Backward, in place: dy ← dy·y·(1 − y).
+void consilium_sigmoid_backward(size_t count, const float *y, float *dy);
+
+/// In place, row by row: z ← softmax z; `log_sums[i]` = log Σⱼ e^(z[i,j]).
+void consilium_softmax_rows(size_t rows, size_t columns, float *z, double *log_sums);
+
+/// One step of stochastic gradient descent as PyTorch defines it:
+/// d = g + decay·w; v = momentum·v + d; d = nesterov ? d + momentum·v : v; w −= rate·d.
+/// `velocity` may be NULL when momentum is zero.
+void consilium_sgd_step(size_t count, float *w, const float *g, float *velocity, float rate, float momentum,
+                        bool nesterov, float decay);
+
+/// The constants of one Adam or AdamW step.
+struct consilium_adam {
+    /// Added to the gradient as decay·w (Adam).
+    float l2_decay;
+    /// Factor on w before the step, 1 − rate·decay (AdamW); 1 for Adam.
+    float weight_factor;
+    /// β and 1 − β, each rounded by itself: 1 − 0.999 taken in float32 would be wrong in the fifth digit.
+    float beta1, complement1, beta2, complement2;
+    float epsilon;
+    /// rate / (1 − β₁ᵗ) and 1 / √(1 − β₂ᵗ) of this step t.
+    float step_size, second_correction;
+};
+
+/// m = β₁m + (1−β₁)d; v = β₂v + (1−β₂)d²; w = factor·w − step·m / (√v·correction + ε), with d = g + decay·w.
+void consilium_adam_step(size_t count, float *w, const float *g, float *m, float *v, struct consilium_adam s);
+
+#endif

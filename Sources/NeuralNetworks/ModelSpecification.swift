@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model as data: the list of layers a study names, checked before any memory is reserved for it.
+
+/// One layer of a model.
+package enum LayerSpecification: Hashable, Sendable {
+    /// y = f(x·wᵀ + b) with `units` outputs.
+    case dense(units: Int, activation: Activation)
+    /// In training, sets each value to zero with odds `rate` and divides the others by 1 − rate; else does nothing.
+    case dropout(rate: Double)
+
+    /// The word a study uses for this kind of layer.
+    var kind: String {
+        switch self {
+        case .dense: "dense"
+        case .dropout: "dropout"
+        }
+    }
+}
+
+/// The layers of a model from the inputs to the logits; the head that follows is named apart.
+///
+/// Invariant of a model that a ``Network`` accepts: the last layer is dense and linear and has the head's outputs.
+package struct ModelSpecification: Hashable, Sendable {
+    package var layers: [LayerSpecification]
+
+    package init(layers: [LayerSpecification]) {
+        self.layers = layers
+    }
+
+    /// The most units a layer, inputs a model, or classes a head may have.
+    package static let largestWidth = 1 << 20
+    /// The most parameters a model may have: 1 GiB of float32.
+    package static let largestParameterCount = 1 << 28
+
+    /// Checks every layer by itself and the last one against the head.
+    ///
+    /// - Throws: ``ModelError``, at the first layer that does not fit.
+    package func check(inputs: Int, head: Head) throws(ModelError) {
+        guard (1...Self.largestWidth).contains(inputs) else {
+            throw .widthOutOfRange(layer: nil, width: inputs, largest: Self.largestWidth)
+        }
+        if case .softmax(let classes) = head, !(2...Self.largestWidth).contains(classes) {
+            throw .classesOutOfRange(classes, largest: Self.largestWidth)
+        }
+        for (index, layer) in layers.enumerated() {
+            switch layer {
+            case .dense(let units, _):
+                guard (1...Self.largestWidth).contains(units) else {
+                    throw .widthOutOfRange(layer: index, width: units, largest: Self.largestWidth)
+                }
+            case .dropout(let rate):
+                guard rate >= 0 && rate < 1 else { throw .dropoutRateOutOfRange(layer: index) }
+            }
+        }
+        try checkLastLayer(head: head)
+    }
+
+    private func checkLastLayer(head: Head) throws(ModelError) {
+        guard let last = layers.last else { throw .noLayers(expectedUnits: head.outputs) }
+        let index = layers.count - 1
+        guard case .dense(let units, let activation) = last else {
+            throw .lastLayerKind(layer: index, kind: last.kind, expectedUnits: head.outputs)
+        }
+        guard units == head.outputs else {
+            throw .lastLayerUnits(layer: index, units: units, expectedUnits: head.outputs)
+        }
+        guard activation == .linear else { throw .lastLayerActivation(layer: index, activation: activation) }
+    }
+}
