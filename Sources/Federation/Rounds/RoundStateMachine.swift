@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// One round at the server: who was asked, who has delivered, when to stop waiting. Pure: time comes in as a number.
+
+/// The collecting phase of one round.
+///
+/// Invariants: a site is settled at most once; the round ends exactly once, as `closed` with at least the minimum of
+/// uploads or as `aborted`; an event for a settled or unknown site changes nothing.
+///
+/// Liveness is by progress: a site that moves is waited for, up to the straggler terms once the minimum has
+/// delivered; a site that shows no progress for ``ProgressTerms/stallSeconds`` is given up.
+package struct RoundStateMachine: Sendable {
+    package enum Event: Hashable, Sendable {
+        /// The site reports work; only an advance of (stage, count) counts as progress.
+        case progress(SiteID, RoundStage, count: Int)
+        /// The site's vector is complete, checked and durable.
+        case uploaded(SiteID)
+        case withheld(SiteID, WithholdReason)
+        case refused(SiteID, RefusalReason)
+        case disconnected(SiteID)
+        case connected(SiteID)
+        case tick
+    }
+
+    package enum Verdict: Hashable, Sendable {
+        case wait
+        case close(survivors: [SiteID])
+        case abort(AbortReason)
+    }
+
+    private struct Member: Sendable {
+        var stage = RoundStage.asked
+        var count = 0
+        var lastProgress: Duration
+        var isConnected = true
+        var uploadTime: Duration?
+        var settled: Participation?
+    }
+
+    package let id: RoundID
+    private let minimumSites: Int
+    private let terms: ProgressTerms
+    private let opened: Duration
+    private var members: [SiteID: Member]
+    private var latestUpload: Duration?
+    private var isOver = false
+
+    /// Opens a round for `cohort` at time `now`.
+    package init(id: RoundID, cohort: [SiteID], minimumSites: Int, terms: ProgressTerms, now: Duration) {
+        self.id = id
+        self.minimumSites = minimumSites
+        self.terms = terms
+        opened = now
+        members = Dictionary(uniqueKeysWithValues: cohort.map { ($0, Member(lastProgress: now)) })
+    }
+
+    /// Whether the site is in the cohort and nothing has settled it yet.
+    package func awaits(_ site: SiteID) -> Bool { members[site].map { $0.settled == nil } ?? false }
+
+    package var cohort: [SiteID] { members.keys.sorted() }
+
+    /// Stage and count of every site that is not settled.
+    package var pending: [(site: SiteID, stage: RoundStage, count: Int, isConnected: Bool)] {
+        members.filter { $0.value.settled == nil }.sorted { $0.key < $1.key }
+            .map { ($0.key, $0.value.stage, $0.value.count, $0.value.isConnected) }
+    }
+
+    /// The record so far; sites still at work are listed as they would be if the round ended now.
+    package var records: [ParticipationRecord] {
+        members.sorted { $0.key < $1.key }.map { site, member in
+            ParticipationRecord(
+                site: site,
+                participation: member.settled
+                    ?? (member.isConnected ? .tooSlow(member.stage) : .connectionLost(member.stage)),
+                uploadTime: member.uploadTime)
+        }
+    }
+
+    package mutating func handle(_ event: Event, now: Duration) -> Verdict {
+        guard !isOver else { return .wait }
+        switch event {
+        case .progress(let site, let stage, let count):
+            update(site) { member in
+                guard (stage, count) > (member.stage, member.count) else { return }
+                member.stage = stage
+                member.count = count
+                member.lastProgress = now
+            }
+        case .uploaded(let site):
+            if awaits(site) { latestUpload = now }
+            let uploadTime = now - opened
+            update(site) { member in
+                member.settled = .included
+                member.uploadTime = uploadTime
+            }
+        case .withheld(let site, let reason): update(site) { $0.settled = .withheld(reason) }
+        case .refused(let site, let reason): update(site) { $0.settled = .refused(reason) }
+        case .disconnected(let site): update(site) { $0.isConnected = false }
+        case .connected(let site):
+            update(site) { member in
+                // Coming back is progress once: it restarts the stall clock, not the straggler clock.
+                if !member.isConnected { member.lastProgress = now }
+                member.isConnected = true
+            }
+        case .tick: break
+        }
+        return verdict(now: now)
+    }
+
+    private mutating func update(_ site: SiteID, _ change: (inout Member) -> Void) {
+        guard var member = members[site], member.settled == nil else { return }
+        change(&member)
+        members[site] = member
+    }
+
+    private mutating func verdict(now: Duration) -> Verdict {
+        settleSilent(now: now)
+        let uploaded = members.filter { $0.value.settled == .included }.keys.sorted()
+        let open = members.values.count { $0.settled == nil }
+        if open > 0, uploaded.count >= minimumSites, now >= stragglerDeadline {
+            for (site, member) in members where member.settled == nil {
+                members[site]?.settled = member.isConnected ? .tooSlow(member.stage) : .connectionLost(member.stage)
+            }
+            return finish(.close(survivors: uploaded))
+        }
+        if uploaded.count + open < minimumSites {
+            return finish(.abort(.tooFewSites(delivered: uploaded.count, needed: minimumSites)))
+        }
+        return open == 0 ? finish(.close(survivors: uploaded)) : .wait
+    }
+
+    private mutating func settleSilent(now: Duration) {
+        let limit = Duration.seconds(terms.stallSeconds)
+        for (site, member) in members where member.settled == nil && now - member.lastProgress >= limit {
+            members[site]?.settled = member.isConnected ? .stalled(member.stage) : .connectionLost(member.stage)
+        }
+    }
+
+    /// The median time of the uploads so far, stretched, but never less than the least time after the latest upload.
+    private var stragglerDeadline: Duration {
+        let times = members.values.compactMap(\.uploadTime).sorted()
+        guard !times.isEmpty, let latestUpload else { return .seconds(Double.greatestFiniteMagnitude.squareRoot()) }
+        let median = times[times.count / 2]
+        return max(opened + median * terms.stragglerFactor, latestUpload + .seconds(terms.stragglerSeconds))
+    }
+
+    private mutating func finish(_ verdict: Verdict) -> Verdict {
+        isOver = true
+        return verdict
+    }
+}
+
+/// Why a round ended without a sum.
+package enum AbortReason: Hashable, Sendable {
+    case tooFewSites(delivered: Int, needed: Int)
+    /// The sum was formed but its numbers are impossible.
+    case implausibleSum
+    /// The new model has parameters that are not finite.
+    case nonFiniteModel
+    case ringTooNarrow
+
+    package var word: String {
+        switch self {
+        case .tooFewSites: "tooFewSites"
+        case .implausibleSum: "implausibleSum"
+        case .nonFiniteModel: "nonFiniteModel"
+        case .ringTooNarrow: "ringTooNarrow"
+        }
+    }
+
+    package var explanation: String {
+        switch self {
+        case .tooFewSites(let delivered, let needed): "\(delivered) of at least \(needed) sites delivered"
+        case .implausibleSum: "the sum holds impossible numbers: one site is broken or lies"
+        case .nonFiniteModel: "the new model has parameters that are not finite"
+        case .ringTooNarrow: "more sites than the study's numbers can sum"
+        }
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// The evaluation round's vector: score histograms and moments over the sites' test rows, and the metrics in them.
+
+import NeuralNetworks
+package import RingArithmetic
+
+/// The layout and the meaning of the vector that an evaluation round sums.
+///
+/// Classification: section `positives` and `negatives`, for each class (one for a binary task) a histogram of scores
+/// with bin = min(⌊score · bins⌋, bins − 1); then `moments`, 64-bit. Regression: `moments` only.
+/// Source: the protocol's fairness statistics, histograms and AUC bracket.
+package struct EvaluationSum: Sendable {
+    /// Elements of `moments`. Fixed-point ones are in units of 2⁻²⁰, errors of a regression in spans of the label.
+    package enum Moment: Int, CaseIterable, Sendable {
+        case rows
+        case correct
+        /// Σ of the cross entropy, each clipped at 30, fixed point.
+        case logLoss
+        /// Σ(score − label)², fixed point; for several classes summed over the classes.
+        case squaredError
+        case absoluteError
+        /// Σ(label) and Σ(label²) in spans above the minimum, fixed point.
+        case label
+        case squaredLabel
+    }
+
+    package static let unitsPerOne = 1_048_576.0  // 2²⁰
+
+    package let task: LearningTask
+    package let bins: Int
+    package let layout: RingLayout
+
+    package init(task: LearningTask, bins: Int) throws(SumError) {
+        self.task = task
+        self.bins = bins
+        let moments = RingSection(name: "moments", count: Moment.allCases.count, elementBits: .bits64)
+        let tables = Self.tableCount(task)
+        guard tables > 0 else {
+            layout = try ringLayout([moments])
+            return
+        }
+        layout = try ringLayout([
+            RingSection(name: "positives", count: tables * bins, elementBits: .bits32(ringBits: 32)),
+            RingSection(name: "negatives", count: tables * bins, elementBits: .bits32(ringBits: 32)),
+            moments,
+        ])
+    }
+
+    /// Histograms in each of the two sections.
+    private static func tableCount(_ task: LearningTask) -> Int {
+        switch task {
+        case .binary: 1
+        case .multiclass(let classes): classes
+        case .regression: 0
+        }
+    }
+
+    package func bin(of score: Double) -> Int {
+        score.isNaN ? 0 : max(0, min(Int(score * Double(bins)), bins - 1))
+    }
+
+    /// One site's counts, exact integers.
+    package struct Counts: Hashable, Sendable {
+        package var positives: [Int64]
+        package var negatives: [Int64]
+        package var moments: [Int64]
+
+        package init(positives: [Int64], negatives: [Int64], moments: [Int64]) {
+            self.positives = positives
+            self.negatives = negatives
+            self.moments = moments
+        }
+    }
+
+    /// Counts the model's outputs against the labels.
+    ///
+    /// Shapes: `outputs` is `[rows, task.head.outputs]`, row-major; `labels` is `[rows]`.
+    /// Units: outputs are probabilities, or values in the label's unit; `labelRange` is that of the contract.
+    package func counts(outputs: [Float], labels: [Float], labelRange: (minimum: Double, maximum: Double)) -> Counts {
+        let tables = Self.tableCount(task)
+        var counts = Counts(
+            positives: Array(repeating: 0, count: tables * bins), negatives: Array(repeating: 0, count: tables * bins),
+            moments: Array(repeating: 0, count: Moment.allCases.count))
+        func add(_ moment: Moment, _ value: Int64) { counts.moments[moment.rawValue] += value }
+        func fixed(_ value: Double) -> Int64 { Int64((min(max(value, -1e6), 1e6) * Self.unitsPerOne).rounded()) }
+        let width = task.head.outputs
+        precondition(outputs.count == labels.count * width, "one output row for each label")
+        for row in labels.indices {
+            let label = Double(labels[row])
+            add(.rows, 1)
+            switch task {
+            case .binary:
+                let score = Double(outputs[row])
+                let isPositive = label > 0.5
+                if isPositive { counts.positives[bin(of: score)] += 1 } else { counts.negatives[bin(of: score)] += 1 }
+                add(.correct, (score >= 0.5) == isPositive ? 1 : 0)
+                add(.logLoss, fixed(Self.crossEntropy(isPositive ? score : 1 - score)))
+                add(.squaredError, fixed((score - label) * (score - label)))
+            case .multiclass(let classes):
+                let scores = (0..<classes).map { Double(outputs[row * classes + $0]) }
+                let target = Int(label)
+                for (index, score) in scores.enumerated() {
+                    if index == target {
+                        counts.positives[index * bins + bin(of: score)] += 1
+                    } else {
+                        counts.negatives[index * bins + bin(of: score)] += 1
+                    }
+                    let difference = score - (index == target ? 1 : 0)
+                    add(.squaredError, fixed(difference * difference))
+                }
+                let best = scores.indices.max { scores[$0] < scores[$1] }
+                add(.correct, best == target ? 1 : 0)
+                add(.logLoss, fixed(Self.crossEntropy(scores[target])))
+            case .regression:
+                let span = labelRange.maximum - labelRange.minimum
+                let error = (Double(outputs[row]) - label) / span
+                let position = (label - labelRange.minimum) / span
+                add(.absoluteError, fixed(abs(error)))
+                add(.squaredError, fixed(error * error))
+                add(.label, fixed(position))
+                add(.squaredLabel, fixed(position * position))
+            }
+        }
+        return counts
+    }
+
+    private static func crossEntropy(_ probability: Double) -> Double {
+        min(30, -logarithm(max(probability, 1e-13)))
+    }
+}

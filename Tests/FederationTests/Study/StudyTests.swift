@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Studies as people write them: defaults, and values that follow from others.
+
+import Federation
+import NeuralNetworks
+import Testing
+
+@Suite struct StudyTests {
+    private func study(_ path: String, _ value: CanonicalValue?) throws -> Study {
+        try Study(document: SampleStudy.document(path, value))
+    }
+
+    @Test func absentKeysHaveTheirDefaults() throws {
+        let study = try Study(document: SampleStudy.value.documentNode)
+        #expect(study.data.holdout == Holdout(testFraction: 0.2, seed: 0))
+        #expect(study.model.layers == [.dense(units: 1, activation: .linear)])
+        #expect(study.training.optimizer == .sgd(momentum: 0, nesterov: false, weightDecay: 0))
+        #expect(study.training.schedule == .constant)
+        #expect(study.federation.strategy == .fedAvg)
+        #expect(study.federation.requiredSites.isEmpty)
+        #expect(study.federation.participation == 1)
+        #expect(study.federation.progress == .standard)
+        #expect(study.federation.numbers == NumberTerms(valueBits: 16, clip: 1, weightUnit: 32, maximumWeight: 64))
+        #expect(study.evaluation == EvaluationTerms(everyRounds: 5, bins: 1024))
+        #expect(study.data.columns[1].missingCodes.isEmpty)
+        guard case .category(let category) = study.data.columns[1].kind else {
+            Issue.record("not a category")
+            return
+        }
+        #expect(category.unknownCode == .refuse && !category.dropsFirst && !category.isStandardized)
+    }
+
+    @Test(arguments: [
+        ("sgd", OptimizerSpecification.sgd(momentum: 0, nesterov: false, weightDecay: 0)),
+        ("adam", .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0)),
+        ("adamW", .adamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01)),
+    ])
+    func anOptimizerMayBeJustAWord(_ word: String, optimizer: OptimizerSpecification) throws {
+        #expect(try study("training.optimizer", .string(word)).training.optimizer == optimizer)
+        #expect(try study("training.optimizer", .object([word: .object([:])])).training.optimizer == optimizer)
+    }
+
+    @Test(arguments: [
+        ("fedAvg", Strategy.fedAvg), ("fedNova", .fedNova), ("scaffold", .scaffold(learningRate: 1)),
+        ("fedAvgM", .fedAvgM(learningRate: 1, momentum: 0.9)),
+        ("fedAdagrad", .fedAdagrad(learningRate: 0.1, tau: 1e-3)),
+        ("fedAdam", .fedAdam(.init(learningRate: 0.1, beta1: 0.9, beta2: 0.99, tau: 1e-3))),
+        ("fedYogi", .fedYogi(.init(learningRate: 0.1, beta1: 0.9, beta2: 0.99, tau: 1e-3))),
+    ])
+    func aStrategyMayBeJustAWord(_ word: String, strategy: Strategy) throws {
+        #expect(try study("federation.strategy", .string(word)).federation.strategy == strategy)
+    }
+
+    @Test func writingADefaultOutDoesNotChangeTheHash() throws {
+        let plain = try Study(document: SampleStudy.value.documentNode)
+        let spelled: [(String, CanonicalValue)] = [
+            ("training.schedule", .string("constant")), ("federation.participation", .string("1.0")),
+            ("federation.strategy", .object(["fedAvg": .string("")])), ("data.holdout", .object([:])),
+            ("data.holdout.testFraction", .string("2e-1")), ("model.layers[0].dense.activation", .string("linear")),
+            ("evaluation.bins", .count(1024)), ("training.learningRate", .string("0.10")),
+        ]
+        for (path, value) in spelled { #expect(try study(path, value).hash == plain.hash, "\(path)") }
+        #expect(try study("data.holdout.testFraction", .string("0.3")).hash != plain.hash)
+        #expect(try study("title", .string("B sample")).hash != plain.hash)
+    }
+
+    @Test func requiredSitesAreASet() throws {
+        let study = try study("federation.requiredSites", .strings(["b", "a", "b"]))
+        #expect(study.federation.requiredSites.map(\.rawValue) == ["a", "b"])
+    }
+
+    @Test func localWorkCountsBatches() throws {
+        let steps = try study("training.localSteps", .count(7)).training
+        #expect(steps.steps(rows: 1) == 7 && steps.steps(rows: 1_000) == 7)
+        var epochs = steps
+        epochs.localWork = .epochs(3)
+        epochs.batchSize = 4
+        #expect(epochs.steps(rows: 1) == 3)
+        #expect(epochs.steps(rows: 8) == 6)
+        #expect(epochs.steps(rows: 9) == 9)
+        #expect(epochs.steps(rows: 0) == 0)
+    }
+
+    @Test func weightsAreRowsInUnitsRoundedUp() {
+        let numbers = NumberTerms(valueBits: 16, clip: 1, weightUnit: 32, maximumWeight: 64)
+        #expect(numbers.weight(rows: 0) == 1)
+        #expect(numbers.weight(rows: 1) == 1)
+        #expect(numbers.weight(rows: 32) == 1)
+        #expect(numbers.weight(rows: 33) == 2)
+        #expect(numbers.weight(rows: 2_048) == 64)
+        #expect(numbers.weight(rows: 1_000_000) == 64)
+    }
+
+    @Test func theTaskDecidesTheHead() {
+        #expect(LearningTask.binary.head == .logistic)
+        #expect(LearningTask.multiclass(classes: 3).head == .softmax(classes: 3))
+        #expect(LearningTask.regression.head == .linear)
+    }
+}
