@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading a site.yaml: the table of its keys and the code that turns them into values stand side by side.
+
+package import Federation
+import Foundation
+
+extension SiteConfiguration {
+    /// Every key of a site's configuration file.
+    package static let schema = ConfigurationSchema(
+        title: "site.yaml",
+        keys: [
+            .file("site", .refused, "the hospital's name in the federation, as in its certificate"),
+            .stateDirectory,
+            .setting("aggregator.host", .refused, "DNS name or IP address of the aggregator"),
+            .setting("aggregator.port", .standard("7443"), "TCP port of the aggregator"),
+            .setting("aggregator.serverName", .described("the host"), "the name its certificate must carry"),
+            .setting("aggregator.proxy.host", .described("no proxy"), "HTTP proxy that supports CONNECT"),
+            .setting("aggregator.proxy.port", .described("required with a proxy"), "TCP port of the proxy"),
+        ] + ConfigurationKey.tls + [.logLevel] + datasetKeys + [
+            .file("approve[].study", .described("see `hash`"), "name of a study that may run without asking again"),
+            .file(
+                "approve[].hash", .described("see `study`"), "SHA-256 of the only study meant, 64 hexadecimal digits"),
+            .file("approve[].dataset", .refused, "name of the data set that the study may use"),
+        ])
+
+    /// A Markdown table of every key.
+    package static func reference() -> String { schema.reference() }
+
+    /// Reads the file at `path`; variables of `environment` replace daemon settings.
+    ///
+    /// Relative paths in either are resolved against the folder of the file.
+    /// - Throws: ``FileError``
+    package static func load(
+        _ path: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> SiteConfiguration {
+        let document = try YAMLDocument.load(contentsOf: path)
+        let overlay = EnvironmentOverlay(document, environment: environment, schema: schema)
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        do {
+            return try SiteConfiguration(document: overlay.document, folder: folder)
+        } catch {
+            throw overlay.fileError(error, path: path)
+        }
+    }
+
+    /// Reads a document whose relative paths count from `folder`.
+    ///
+    /// - Throws: ``DocumentError`` for an unknown key, a missing or impossible value, a name used twice, or an
+    ///   approval for a data set that is not there.
+    package init(document: DocumentNode, folder: String) throws(DocumentError) {
+        let fields = try SchemaFields(DocumentReader(document), schema: Self.schema)
+        var datasets: [Dataset] = []
+        for section in try fields.sections("datasets") {
+            let dataset = try Dataset(section, folder: folder)
+            guard !datasets.contains(where: { $0.name == dataset.name }) else {
+                throw try section.value("name").error("names another data set too", hint: "give each its own name")
+            }
+            datasets.append(dataset)
+        }
+        var approvals: [StandingApproval] = []
+        for section in try fields.sections("approve") {
+            let approval = try StandingApproval(section)
+            guard datasets.contains(where: { $0.name == approval.dataset }) else {
+                throw try section.value("dataset").error(
+                    "names no data set of this file", hint: "list it under `datasets`")
+            }
+            guard !approvals.contains(where: { $0.study == approval.study }) else {
+                throw section.fields.reader.error("approves a study again", hint: "keep one approval for each study")
+            }
+            approvals.append(approval)
+        }
+        self.init(
+            site: try fields.value("site").name(),
+            stateDirectory: try fields.value("stateDirectory").filePath(in: folder),
+            aggregator: try AggregatorEndpoint(fields.section("aggregator")),
+            tls: try TLSFiles(fields.section("tls"), folder: folder),
+            logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
+            datasets: datasets, approvals: approvals)
+    }
+}
+
+extension AggregatorEndpoint {
+    fileprivate init(_ fields: SchemaFields) throws(DocumentError) {
+        let address = NetworkAddress(
+            host: try fields.value("host").host(), port: try fields.value("port").integer(1...65_535))
+        var proxy: NetworkAddress?
+        if let section = try fields.optionalSection("proxy") {
+            proxy = NetworkAddress(
+                host: try section.value("host").host(), port: try section.value("port").integer(1...65_535))
+        }
+        self.init(
+            address: address, serverName: try fields.optional("serverName")?.host() ?? address.host, proxy: proxy)
+    }
+}
+
+extension StandingApproval {
+    fileprivate init(_ fields: SchemaFields) throws(DocumentError) {
+        let study: Study
+        switch (fields.optional("study"), fields.optional("hash")) {
+        case (let name?, nil):
+            study = .name(try name.name().rawValue)
+        case (nil, let hash?):
+            guard let digest = Digest(hex: try hash.string()) else {
+                throw hash.error("is not a hash", hint: "64 of 0-9 and a-f, as `consilium study show` prints it")
+            }
+            study = .hash(digest)
+        default:
+            throw fields.fields.reader.error("must name one study", hint: "either `study: NAME` or `hash: SHA-256`")
+        }
+        self.init(study: study, dataset: try fields.value("dataset").name().rawValue)
+    }
+}
