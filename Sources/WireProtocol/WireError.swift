@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a received message was refused, without any byte of it.
+
+/// A message that cannot be accepted. The connection that carried it is closed.
+package enum WireError: Error, Equatable, Sendable {
+    /// The bytes are not a message of this protocol.
+    case malformed
+    /// The message has no body, or one of a newer version.
+    case unknownBody
+    /// The named field is missing, of the wrong length or not a known word.
+    case invalidField(String)
+}
+
+/// What one message may cost.
+package enum WireLimits {
+    /// The protocol versions this program speaks, best first.
+    package static let versions: [UInt32] = [1]
+    /// The largest study that may be offered, in bytes of its canonical form.
+    package static let studyBytes = 512 * 1_024
+    /// The largest blob or upload, in bytes.
+    package static let blobBytes = 1 << 36
+    /// Control messages a peer may send in one second, beside one for every chunk.
+    package static let controlMessagesPerSecond = 500
+    /// The longest text field, in bytes.
+    package static let textBytes = 200
+}
