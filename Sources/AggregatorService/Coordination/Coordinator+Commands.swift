@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people ask of the aggregator: submit a study, look, stop one.
+
+import Federation
+import Logging
+import NeuralNetworks
+import Store
+import WireProtocol
+
+extension Coordinator {
+    func answer(_ request: ControlRequest) async -> ControlReply {
+        do {
+            switch request {
+            case .submit(let bytes): return try await submit(bytes)
+            case .status: return .status(status())
+            case .stop(let hash): return try await stop(hash)
+            }
+        } catch {
+            logger.error("a command failed", metadata: ["error": "\(error)"])
+            return .error(
+                message: "the aggregator could not write its store", hint: "see the aggregator's log and free disk space")
+        }
+    }
+
+    private func submit(_ bytes: [UInt8]) async throws -> ControlReply {
+        let study: Study
+        do { study = try Study(canonicalBytes: bytes) } catch {
+            return .error(
+                message: "the aggregator does not understand the study",
+                hint: "check it with `consilium study check`, and that both programs have the same version")
+        }
+        let hash = study.hash
+        guard runs[hash] == nil else { return .submitted(study: hash, wasKnown: true) }
+        if !settings.members.isEmpty, settings.members.count < study.federation.minimumSites {
+            return .error(
+                message: "the study needs \(study.federation.minimumSites) sites, the federation has \(settings.members.count)",
+                hint: "lower federation.minimumSites or add sites")
+        }
+        let parameterBytes = 4 * ((try? Network(
+            study.model, inputs: study.data.features.count, head: study.task.head).parameterCount) ?? 0)
+        guard parameterBytes <= settings.maximumModelBytes else {
+            return .error(
+                message: "the model has \(parameterBytes) bytes, this aggregator allows \(settings.maximumModelBytes)",
+                hint: "make the model smaller or raise limits.maximumModelBytes in the aggregator's configuration")
+        }
+        _ = try await store.submit(study: hash, name: study.name, canonicalBytes: bytes, at: wallMilliseconds())
+        add(
+            StudyRun(
+                study: study, hash: hash, canonicalBytes: bytes,
+                machine: StudyStateMachine(study: study, expectedSites: settings.members), submitted: now))
+        logger.notice("study submitted", metadata: ["study": "\(hash.short)", "name": "\(study.name)"])
+        for session in sessions.values { session.send(.studyOffer(bytes)) }
+        return .submitted(study: hash, wasKnown: false)
+    }
+
+    private func stop(_ hash: Digest) async throws -> ControlReply {
+        guard let run = runs[hash] else {
+            return .error(message: "no study has this hash", hint: "list them with `consilium study status`")
+        }
+        if case .finished = run.machine.phase {
+            return .error(message: "the study has ended already", hint: "see `consilium study status`")
+        }
+        if let task = run.current?.taskHash {
+            for site in run.accepted { sessions[site]?.send(.roundEnded(task: task, .abandoned)) }
+        }
+        try await advance(hash, .stop)
+        return .stopped(study: hash)
+    }
+
+    func add(_ run: StudyRun) {
+        runs[run.hash] = run
+        order.append(run.hash)
+    }
+
+    func status() -> FederationStatus {
+        FederationStatus(
+            federation: federation, connectedSites: sessions.keys.sorted().map(\.rawValue),
+            studies: order.compactMap { runs[$0]?.status })
+    }
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The coordinator's rounds: open, admit and check uploads, sum, close or abandon, finish.
+
+import Federation
+import Logging
+import ModelFiles
+import NIOPosix
+import NeuralNetworks
+import RingArithmetic
+import Store
+import WireProtocol
+
+extension Coordinator {
+    func perform(_ action: StudyStateMachine.Action, study hash: Digest) async throws {
+        switch action {
+        case .open(let id, let cohort): try await open(id, cohort: cohort, study: hash)
+        case .ask(let site):
+            if let task = runs[hash]?.current?.task { sessions[site]?.send(.roundOpen(task)) }
+        case .sum(let id, let survivors): startSum(id, survivors: survivors, study: hash)
+        case .abandon(let id, let reason): try await abandon(id, reason: reason, study: hash)
+        case .finish(let outcome): try await finish(outcome, study: hash)
+        }
+    }
+
+    // MARK: Opening
+
+    private func open(_ id: RoundID, cohort: [SiteID], study hash: Digest) async throws {
+        guard let run = runs[hash] else { return }
+        var inputs: [BlobReference] = []
+        if id.kind != .statistics, let model = run.model { inputs.append(model.blob) }
+        if id.kind == .training, run.study.federation.strategy.usesControls, let controls = run.controls {
+            inputs.append(controls)
+        }
+        let task = RoundTask(study: hash, id: id, sites: cohort.count, inputs: inputs)
+        let layout: RingLayout
+        do { layout = try Self.layout(of: run, task: task) } catch {
+            // Only a ring too narrow for the cohort gets here; the study's terms were checked when it was read.
+            runs[hash]?.progress.explanation = AbortReason.ringTooNarrow.explanation
+            try await advance(hash, .stop)
+            return
+        }
+        let current = CurrentRound(task: task, taskHash: task.hash, sum: RoundSum(layout: layout), opened: now)
+        try await store.openRound(
+            study: hash, id: id, taskHash: current.taskHash, taskBytes: task.canonicalBytes, cohort: cohort,
+            at: wallMilliseconds())
+        runs[hash]?.current = current
+        logger.info(
+            "round opened",
+            metadata: [
+                "study": "\(hash.short)", "kind": "\(id.kind.rawValue)", "round": "\(id.round)",
+                "attempt": "\(id.attempt)", "sites": "\(cohort.count)",
+            ])
+        for site in cohort { sessions[site]?.send(.roundOpen(task)) }
+    }
+
+    static func layout(of run: StudyRun, task: RoundTask) throws -> RingLayout {
+        switch task.id.kind {
+        case .statistics: try StatisticsSum(contract: run.study.data).layout
+        case .training:
+            try UpdateSum(
+                terms: run.study.federation, parameterCount: run.model?.description.network.parameterCount ?? 0,
+                sites: task.sites
+            ).layout
+        case .evaluation: try EvaluationSum(task: run.study.task, bins: run.study.evaluation.bins).layout
+        }
+    }
+
+    // MARK: Uploads
+
+    /// Whether `site` may upload its vector for `task` now. Called by the session's reader, outside the event queue.
+    func admitUpload(from site: SiteID, task: Digest, byteCount: Int) -> UploadAdmission {
+        guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }), let current = runs[hash]?.current
+        else { return .notAwaited }
+        guard !current.received.contains(site) else { return .alreadyReceived }
+        guard case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site) else { return .notAwaited }
+        guard byteCount == current.sum.layout.packedByteCount else {
+            post(.refusedUpload(site, task: task, .wrongLength))
+            return .refused(.wrongLength)
+        }
+        do {
+            return .spool(try vault.partialUpload(named: "\(task.hex)-\(site)"))
+        } catch {
+            logger.error("cannot spool an upload", metadata: ["site": "\(site)", "error": "\(error)"])
+            return .notAwaited
+        }
+    }
+
+    /// Checks, syncs and records a complete upload, adds it to the sum, and only then gives the receipt.
+    func uploadSpooled(_ site: SiteID, task: Digest, file: PartialFile, digest: Digest) async throws {
+        guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }), let current = runs[hash]?.current,
+            case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site)
+        else {
+            file.discard()
+            return
+        }
+        let vault = vault
+        let sum = current.sum
+        let result = try await workers.runIfActive { () -> Result<StoredFile, UploadProblem> in
+            do {
+                let stored = try file.finish(expecting: digest)
+                if let refusal = try sum.add(site, file: stored) {
+                    try vault.remove(stored)
+                    return .failure(.refused(refusal))
+                }
+                return .success(stored)
+            } catch let error as StoreError where error.code == .wrongDigest {
+                return .failure(.refused(.wrongDigest))
+            } catch {
+                return .failure(.obstructed("\(error)"))
+            }
+        }
+        switch result {
+        case .success(let stored):
+            try await store.recordUpload(
+                taskHash: task, site: site, file: stored, at: wallMilliseconds())
+            runs[hash]?.current?.received.insert(site)
+            runs[hash]?.current?.bytesUp += stored.byteCount
+            runs[hash]?.current?.lastUpload = now
+            runs[hash]?.progress.bytesUp += UInt64(stored.byteCount)
+            sessions[site]?.send(.uploadResult(task: task, refused: nil))
+            try await advance(hash, .round(.uploaded(site)))
+        case .failure(.refused(let reason)):
+            logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
+            sessions[site]?.send(.uploadResult(task: task, refused: reason))
+            try await advance(hash, .round(.refused(site, reason)))
+        case .failure(.obstructed(let cause)):
+            // The site keeps its vector and offers it again when it reconnects.
+            logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(cause)"])
+            sessions[site]?.refuse(.shuttingDown)
+        }
+    }
+
+    private enum UploadProblem: Error {
+        case refused(RefusalReason)
+        case obstructed(String)
+    }
+
+    // MARK: Closing
+
+    private func startSum(_ id: RoundID, survivors: [SiteID], study hash: Digest) {
+        guard let run = runs[hash], let current = run.current else { return }
+        enqueue(
+            SumWork(
+                study: run.study, id: id, survivors: survivors, members: run.accepted.count, sites: current.task.sites,
+                sum: current.sum, model: run.model, controls: run.controls, moments: run.moments, vault: vault))
+    }
+
+    func summed(_ hash: Digest, _ id: RoundID, _ outcome: SumOutcome) async throws {
+        guard let run = runs[hash], let current = run.current, case .summing(id, let survivors) = run.machine.phase
+        else { return }
+        var summary = RoundSummary(
+            seconds: (now - current.opened).inSeconds,
+            overheadSeconds: (now - (current.lastUpload ?? current.opened)).inSeconds,
+            survivors: survivors.count, bytesUp: current.bytesUp, bytesDown: current.bytesDown)
+        var metrics: [(name: String, value: Double)] = []
+        var models: [ModelRecord] = []
+        switch outcome {
+        case .failed(let reason):
+            try await advance(hash, .summingFailed(reason))
+            return
+        case .obstructed(let cause):
+            logger.error("cannot finish the round, trying again", metadata: ["error": "\(cause)"])
+            runs[hash]?.progress.explanation = "the aggregator cannot write its files; see its log"
+            try await Task.sleep(for: .seconds(1))
+            startSum(id, survivors: survivors, study: hash)
+            return
+        case .statistics(let result):
+            runs[hash]?.model = result.model
+            models.append(ModelRecord(role: .model, round: 0, blob: result.model.blob))
+            metrics.append(("trainingRows", Double(result.rows)))
+        case .training(let result):
+            summary.loss = result.loss
+            summary.examples = result.examples
+            summary.clipRate = result.clipRate
+            runs[hash]?.model = result.model
+            models.append(ModelRecord(role: .model, round: id.round, blob: result.model.blob))
+            if let controls = result.controls {
+                runs[hash]?.controls = controls
+                models.append(ModelRecord(role: .controls, round: id.round, blob: controls))
+            }
+            if let moments = result.moments {
+                runs[hash]?.moments = moments
+                models.append(ModelRecord(role: .moments, round: id.round, blob: moments))
+            }
+            runs[hash]?.progress.loss = result.loss
+            runs[hash]?.progress.examplesPerSecond = Double(result.examples) / max(summary.seconds, 1e-9)
+        case .evaluation(let result):
+            metrics = result.metrics.named
+            runs[hash]?.progress.accuracy = result.metrics.accuracy
+            runs[hash]?.progress.auc = result.metrics.auc?.middle
+        }
+        runs[hash]?.progress.explanation = ""
+        try await store.closeRound(
+            study: hash, id: id, summary: summary, participation: run.machine.latestRecords, metrics: metrics,
+            models: models, at: wallMilliseconds())
+        try await dropFiles(of: run, current: current, keeping: models)
+        logger.info(
+            "round closed",
+            metadata: [
+                "study": "\(hash.short)", "kind": "\(id.kind.rawValue)", "round": "\(id.round)",
+                "survivors": "\(survivors.count)", "seconds": "\(summary.seconds)",
+            ])
+        for site in current.received { sessions[site]?.send(.roundEnded(task: current.taskHash, .closed)) }
+        runs[hash]?.current = nil
+        try await advance(hash, .summed)
+    }
+
+    /// Uploads of the round, and files that its result replaces, have served.
+    private func dropFiles(of run: StudyRun, current: CurrentRound, keeping models: [ModelRecord]) async throws {
+        let uploads = try await store.uploads(taskHash: current.taskHash)
+        let replaced = [
+            models.contains { $0.role == .controls } ? run.controls : nil,
+            models.contains { $0.role == .moments } ? run.moments : nil,
+        ].compactMap { $0 }.filter { old in !models.contains { $0.blob.digest == old.digest } }
+        let vault = vault
+        try await workers.runIfActive {
+            for upload in uploads { try vault.remove(upload.file) }
+            for blob in replaced { try vault.remove(try vault.file(blob)) }
+        }
+    }
+
+    private func abandon(_ id: RoundID, reason: AbortReason, study hash: Digest) async throws {
+        guard let run = runs[hash], let current = run.current else { return }
+        logger.warning(
+            "round abandoned",
+            metadata: [
+                "study": "\(hash.short)", "kind": "\(id.kind.rawValue)", "round": "\(id.round)",
+                "attempt": "\(id.attempt)", "reason": "\(reason.word)",
+            ])
+        runs[hash]?.progress.explanation = "attempt \(id.attempt) abandoned: \(reason.explanation)"
+        try await store.abandonRound(
+            study: hash, id: id, reason: reason.word, participation: run.machine.latestRecords, at: wallMilliseconds())
+        try await dropFiles(of: run, current: current, keeping: [])
+        for site in run.accepted { sessions[site]?.send(.roundEnded(task: current.taskHash, .abandoned)) }
+        runs[hash]?.current = nil
+    }
+
+    // MARK: The end
+
+    private func finish(_ outcome: StudyOutcome, study hash: Digest) async throws {
+        guard let run = runs[hash] else { return }
+        var explanation = run.progress.explanation
+        if case .degraded(let reason) = outcome { explanation = reason.explanation }
+        try await store.finishStudy(
+            hash: hash, outcome: outcome.word, explanation: explanation, releasedModel: run.model?.blob.digest,
+            at: wallMilliseconds())
+        runs[hash]?.progress.explanation = explanation
+        runs[hash]?.current = nil
+        logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome.word)"])
+        for site in run.accepted {
+            sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))
+        }
+    }
+
+    /// The file of a blob that `site` may have: an input of a round that asks it, or the last model of its study.
+    func blob(_ digest: Digest, for site: SiteID) -> StoredFile? {
+        for hash in order {
+            guard let run = runs[hash], run.accepted.contains(site) else { continue }
+            let known = (run.current?.task.inputs ?? []) + [run.model?.blob].compactMap { $0 }
+            if let blob = known.first(where: { $0.digest == digest }) { return try? vault.file(blob) }
+        }
+        return nil
+    }
+}

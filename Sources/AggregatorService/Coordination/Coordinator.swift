@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The aggregator's one decision maker: takes events in order, drives the state machines, performs their actions.
+
+package import Federation
+import Logging
+import NIOPosix
+import Store
+import WireProtocol
+
+/// What the aggregator must be told.
+package struct AggregatorSettings: Sendable {
+    /// The federation's name, shown to sites.
+    package var federation: String
+    /// The sites that may connect; empty admits every site with a valid certificate.
+    package var members: Set<SiteID>
+
+    /// The largest model file a study may have.
+    package var maximumModelBytes: Int
+
+    package init(federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30) {
+        self.federation = federation
+        self.members = members
+        self.maximumModelBytes = maximumModelBytes
+    }
+}
+
+/// Owns every study and session.
+///
+/// Events come through one queue and are handled one at a time, each wholly, so no decision sees a half-done other one.
+/// Long work (sums) runs on worker threads and comes back as an event. Order within an event: decide (pure), make
+/// durable, then tell the sites.
+actor Coordinator {
+    nonisolated let federation: String
+    let settings: AggregatorSettings
+    let store: AggregatorStore
+    let vault: FileVault
+    let workers: NIOThreadPool
+    let logger: Logger
+    private let started = ContinuousClock.now
+
+    var sessions: [SiteID: SiteSession] = [:]
+    var runs: [Digest: StudyRun] = [:]
+    /// Studies in the order of their submission.
+    var order: [Digest] = []
+    /// Sums to be made, taken by the worker loop of ``run()``.
+    private let sums: AsyncStream<SumWork>
+    private let sumInput: AsyncStream<SumWork>.Continuation
+    private nonisolated let events: AsyncStream<CoordinatorEvent>
+    private nonisolated let eventInput: AsyncStream<CoordinatorEvent>.Continuation
+
+    init(
+        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: NIOThreadPool, logger: Logger
+    ) {
+        self.settings = settings
+        federation = settings.federation
+        self.store = store
+        self.vault = vault
+        self.workers = workers
+        self.logger = logger
+        (events, eventInput) = AsyncStream.makeStream()
+        (sums, sumInput) = AsyncStream.makeStream()
+    }
+
+    /// Adds an event to the queue; never waits.
+    nonisolated func post(_ event: CoordinatorEvent) { eventInput.yield(event) }
+
+    /// Time since the start, the clock of all state machines.
+    var now: Duration { ContinuousClock.now - started }
+
+    /// Restores open studies, then handles events until cancelled.
+    ///
+    /// - Throws: ``StoreError`` when the store fails; the state on disk is then still consistent.
+    func run() async throws {
+        try await restore()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: .milliseconds(50))
+                    self.post(.tick)
+                }
+            }
+            group.addTask {
+                for await work in self.sums {
+                    let outcome = try await self.workers.runIfActive { work.run() }
+                    self.post(.summed(study: work.study.hash, work.id, outcome))
+                }
+            }
+            group.addTask { try await self.handleEvents() }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    private func handleEvents() async throws {
+        for await event in events { try await handle(event) }
+        try Task.checkCancellation()
+    }
+
+    /// Tells every site that the server goes away.
+    func shutDown() {
+        for session in sessions.values { session.refuse(.shuttingDown) }
+    }
+
+    // MARK: Events
+
+    private func handle(_ event: CoordinatorEvent) async throws {
+        switch event {
+        case .opened(let session): opened(session)
+        case .closed(let session): try await closed(session)
+        case .decided(let site, let study, let decision): try await decided(site, study: study, decision)
+        case .progress(let site, let task, let stage, let count):
+            try await forward(.progress(site, stage, count: count), task: task)
+        case .withheld(let site, let task, let reason):
+            logger.notice(
+                "site withheld its contribution", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
+            try await forward(.withheld(site, reason), task: task)
+        case .uploadSpooled(let site, let task, let file, let digest):
+            try await uploadSpooled(site, task: task, file: file, digest: digest)
+        case .refusedUpload(let site, let task, let reason):
+            logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
+            try await forward(.refused(site, reason), task: task)
+        case .blobSent(_, let byteCount):
+            for hash in order where runs[hash]?.current != nil {
+                runs[hash]?.current?.bytesDown += byteCount
+                runs[hash]?.progress.bytesDown += UInt64(byteCount)
+                break
+            }
+        case .modelReceived(let site, let study, let model):
+            guard runs[study]?.model?.blob.digest == model else { return }
+            runs[study]?.deliveries.insert(site)
+        case .summed(let study, let id, let outcome): try await summed(study, id, outcome)
+        case .control(let request, let reply): reply.resume(returning: await answer(request))
+        case .tick: for hash in order { try await advance(hash, .tick) }
+        }
+    }
+
+    private func opened(_ session: SiteSession) {
+        // The newer connection wins: the older one is most often half open after a lost network.
+        sessions[session.site]?.refuse(.alreadyConnected)
+        sessions[session.site] = session
+        logger.info("site connected", metadata: ["site": "\(session.site)"])
+        for hash in order {
+            guard let run = runs[hash] else { continue }
+            if case .finished(let outcome) = run.machine.phase {
+                if run.accepted.contains(session.site), !run.deliveries.contains(session.site) {
+                    session.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))
+                }
+            } else {
+                session.send(.studyOffer(run.canonicalBytes))
+            }
+        }
+    }
+
+    private func closed(_ session: SiteSession) async throws {
+        guard sessions[session.site] === session else { return }
+        sessions[session.site] = nil
+        logger.info("site disconnected", metadata: ["site": "\(session.site)"])
+        for hash in order { try await advance(hash, .disconnected(session.site)) }
+    }
+
+    private func decided(_ site: SiteID, study: Digest, _ decision: StudyDecision) async throws {
+        guard let run = runs[study], sessions[site] != nil else { return }
+        let wasAccepted = run.accepted.contains(site)
+        switch decision {
+        case .accepted:
+            if !wasAccepted {
+                try await store.recordDecision(study: study, site: site, decision, at: wallMilliseconds())
+                logger.info("site accepted the study", metadata: ["site": "\(site)", "study": "\(study.short)"])
+            }
+            try await advance(study, wasAccepted ? .connected(site) : .accepted(site))
+        case .declined(let reason):
+            try await store.recordDecision(study: study, site: site, decision, at: wallMilliseconds())
+            logger.notice(
+                "site declined the study",
+                metadata: ["site": "\(site)", "study": "\(study.short)", "reason": "\(reason.rawValue)"])
+            runs[study]?.progress.explanation = "\(site) declined: \(reason.explanation)"
+            try await advance(study, .declined(site))
+        }
+    }
+
+    private func forward(_ event: RoundStateMachine.Event, task: Digest) async throws {
+        guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }) else { return }
+        try await advance(hash, .round(event))
+    }
+
+    /// Feeds one event to a study's machine and performs what it asks for.
+    func advance(_ hash: Digest, _ event: StudyStateMachine.Event) async throws {
+        guard var run = runs[hash] else { return }
+        let actions = run.machine.handle(event, now: now)
+        runs[hash] = run
+        for action in actions { try await perform(action, study: hash) }
+    }
+
+    /// Queues the sum of a round for the worker loop.
+    func enqueue(_ work: SumWork) { sumInput.yield(work) }
+}
+
+extension StudyOutcome {
+    var ending: AggregatorMessage.StudyEnding {
+        switch self {
+        case .completed: .completed
+        case .degraded: .degraded
+        case .stopped: .stopped
+        }
+    }
+}

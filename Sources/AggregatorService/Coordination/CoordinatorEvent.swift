@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What happens at the server, as values in one queue: sessions, messages, finished sums, commands, the clock.
+
+import Federation
+import Store
+import WireProtocol
+
+/// One thing for the coordinator to react to. Events are handled one at a time, in order.
+enum CoordinatorEvent: Sendable {
+    case opened(SiteSession)
+    case closed(SiteSession)
+    case decided(SiteID, study: Digest, StudyDecision)
+    case progress(SiteID, task: Digest, RoundStage, count: Int)
+    case withheld(SiteID, task: Digest, WithholdReason)
+    /// All bytes of an upload are in the spool; they are not yet checked or durable.
+    case uploadSpooled(SiteID, task: Digest, file: PartialFile, digest: Digest)
+    /// An upload was refused before any byte of it came.
+    case refusedUpload(SiteID, task: Digest, RefusalReason)
+    case blobSent(SiteID, byteCount: Int)
+    case modelReceived(SiteID, study: Digest, model: Digest)
+    case summed(study: Digest, RoundID, SumOutcome)
+    case control(ControlRequest, CheckedContinuation<ControlReply, Never>)
+    case tick
+}
+
+/// Whether an upload may start.
+enum UploadAdmission {
+    /// Append to this file from where it ends.
+    case spool(PartialFile)
+    /// The vector is here and durable; the site's receipt was lost.
+    case alreadyReceived
+    /// The round does not, or no longer, await this site.
+    case notAwaited
+    case refused(RefusalReason)
+}
+
+/// What summing a round gave.
+enum SumOutcome: Sendable {
+    case statistics(StatisticsOutcome)
+    case training(TrainingOutcome)
+    case evaluation(EvaluationMetricsOutcome)
+    /// The sum is of no use; the attempt is abandoned.
+    case failed(AbortReason)
+    /// The server could not do its work (disk full, file unreadable); it tries again.
+    case obstructed(String)
+
+    struct StatisticsOutcome: Sendable {
+        var model: ModelVersion
+        var rows: Int
+    }
+
+    struct TrainingOutcome: Sendable {
+        var model: ModelVersion
+        var controls: BlobReference?
+        var moments: BlobReference?
+        var loss: Double
+        var examples: Int
+        var clipRate: Double
+    }
+
+    struct EvaluationMetricsOutcome: Sendable {
+        var metrics: EvaluationMetrics
+    }
+}

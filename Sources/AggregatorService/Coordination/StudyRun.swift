@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the coordinator holds for one study: its state machine, the round under way and the model so far.
+
+import Federation
+import ModelFiles
+import Store
+import WireProtocol
+
+/// One study at the server. Owned by ``Coordinator``.
+struct StudyRun {
+    let study: Study
+    let hash: Digest
+    let canonicalBytes: [UInt8]
+    var machine: StudyStateMachine
+    var submitted: Duration
+
+    /// The round that collects or is being summed.
+    var current: CurrentRound?
+    /// The latest global model; nil before the statistics round.
+    var model: ModelVersion?
+    /// SCAFFOLD's server control, after the first training round.
+    var controls: BlobReference?
+    /// The server optimiser's moments, after the first training round of a strategy that has any.
+    var moments: BlobReference?
+
+    var accepted: Set<SiteID> { machine.accepted }
+    var decided: Set<SiteID> = []
+    /// Sites that confirmed the released model.
+    var deliveries: Set<SiteID> = []
+    var progress = Observations()
+
+    /// The numbers on the operator's screen; all from sums, or traffic that the server sees anyway.
+    struct Observations {
+        var loss: Double?
+        var accuracy: Double?
+        var auc: Double?
+        var bytesUp: UInt64 = 0
+        var bytesDown: UInt64 = 0
+        var examplesPerSecond = 0.0
+        var explanation = ""
+    }
+}
+
+/// A model file and its description.
+struct ModelVersion {
+    var blob: BlobReference
+    var description: StudyModel
+}
+
+/// The round attempt under way.
+struct CurrentRound {
+    let task: RoundTask
+    let taskHash: Digest
+    let sum: RoundSum
+    let opened: Duration
+    /// Uploads admitted to the spool, so that a second connection of the same site does not write the same file.
+    var received: Set<SiteID> = []
+    var bytesUp = 0
+    var bytesDown = 0
+    /// When the last upload was complete: what follows is the server's own work.
+    var lastUpload: Duration?
+}
+
+extension StudyRun {
+    /// The status line of this study.
+    var status: StudyStatus {
+        var status = StudyStatus(study: hash, name: study.name, phase: "gathering")
+        status.explanation = progress.explanation
+        status.rounds = study.federation.rounds
+        status.acceptedSites = machine.accepted.sorted().map(\.rawValue)
+        status.loss = progress.loss
+        status.accuracy = progress.accuracy
+        status.auc = progress.auc
+        status.bytesUp = progress.bytesUp
+        status.bytesDown = progress.bytesDown
+        status.examplesPerSecond = progress.examplesPerSecond
+        status.deliveries = deliveries.count
+        func note(_ id: RoundID) {
+            status.roundKind = id.kind.rawValue
+            status.round = id.round
+            status.attempt = id.attempt
+        }
+        switch machine.phase {
+        case .gathering: break
+        case .waiting(let id, _):
+            status.phase = "waiting"
+            note(id)
+        case .collecting(let round):
+            status.phase = "collecting"
+            note(round.id)
+            status.pending = round.pending.map {
+                .init(
+                    site: $0.site.rawValue, stage: $0.stage.rawValue, count: UInt64($0.count),
+                    isConnected: $0.isConnected)
+            }
+        case .summing(let id, _):
+            status.phase = "summing"
+            note(id)
+        case .finished(let outcome):
+            status.phase = outcome.word
+            status.roundKind = RoundKind.training.rawValue
+            status.round = model?.description.round ?? 0
+        }
+        return status
+    }
+}

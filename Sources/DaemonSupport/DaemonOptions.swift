@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the two daemon programs share: options, logging, signals, exit statuses.
+
+package import ArgumentParser
+import Foundation
+import Glibc
+import Kernels
+package import Logging
+package import ServiceLifecycle
+package import StudyFiles
+import UnixSignals
+
+/// The options of both daemons.
+package struct DaemonOptions: ParsableArguments {
+    @Option(name: .long, help: "The configuration file (YAML).")
+    package var config: String?
+
+    @Flag(name: .long, help: "Read and check the configuration, then stop.")
+    package var check = false
+
+    @Flag(name: .long, help: "Print every configuration key and its variable.")
+    package var configReference = false
+
+    package init() {}
+
+    package func validate() throws {
+        guard config != nil || configReference else {
+            throw ValidationError("name the configuration file: --config FILE")
+        }
+    }
+
+    /// Loads the configuration, builds the service and runs it until SIGTERM or SIGINT.
+    ///
+    /// Exit status: 0 stopped as asked, 1 the configuration does not hold, 3 could not run.
+    package func run<Configuration>(
+        load: (String) throws -> Configuration, logLevel: (Configuration) -> LogLevel,
+        service: (Configuration, DaemonEnvironment, Logger) throws -> any Service
+    ) async throws {
+        consilium_tune_allocator()
+        let configuration: Configuration
+        do { configuration = try load(config ?? "") } catch {
+            complain(error)
+            throw ExitCode(1)
+        }
+        if check {
+            print("configuration is valid")
+            return
+        }
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "consilium")
+        logger.logLevel = Logger.Level(rawValue: logLevel(configuration).rawValue) ?? .info
+        do {
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(
+                    services: [
+                        .init(
+                            service: try service(configuration, DaemonEnvironment.current(), logger),
+                            successTerminationBehavior: .gracefullyShutdownGroup)
+                    ],
+                    gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+            try await group.run()
+        } catch {
+            complain(error)
+            throw ExitCode(3)
+        }
+    }
+
+    private func complain(_ error: any Error) {
+        FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+    }
+}
+
+/// What a daemon reads from its environment beside its configuration.
+package struct DaemonEnvironment: Sendable {
+    /// Replaces the system's randomness in the rounding of updates. For reproducible demonstrations only.
+    package var insecureSimulationSeed: UInt64?
+
+    static func current() -> DaemonEnvironment {
+        DaemonEnvironment(
+            insecureSimulationSeed: ProcessInfo.processInfo.environment["CONSILIUM_INSECURE_SEED_FOR_SIMULATION"]
+                .flatMap(UInt64.init))
+    }
+}

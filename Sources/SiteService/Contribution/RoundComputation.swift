@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything one round needs, gathered; computes the vector and stores its packed form. Runs on the training thread.
+
+import Federation
+import ModelFiles
+import RingArithmetic
+import Store
+import Synchronization
+
+/// The inputs of one round at a site.
+struct RoundComputation: Sendable {
+    let local: LocalStudy
+    let task: RoundTask
+    let model: StoredFile?
+    let serverControls: StoredFile?
+    let ownControls: StoredFile?
+    let roundingKey: [UInt8]
+    let updates: any UpdateMaking
+    let vault: FileVault
+
+    /// Computes the vector and writes it to the vault.
+    ///
+    /// - Throws: ``WithheldError`` when this site must not or cannot contribute, or what `onProgress` throws.
+    func run(onProgress: (Int) throws -> Void) throws -> ComputedRound {
+        let began = ContinuousClock.now
+        let contribution = try contribution(onProgress: onProgress)
+        let file = try vault.newFile(in: .uploads)
+        try contribution.vector.write { try file.append($0) }
+        let stored = try file.finish()
+        let controls = try contribution.controls.map { controls in
+            let file = try vault.newFile(in: .models)
+            try file.append(floats: controls)
+            return try file.finish().reference("controls")
+        }
+        return ComputedRound(
+            upload: stored, loss: contribution.loss, rows: contribution.rows,
+            controls: controls, seconds: (ContinuousClock.now - began).inSeconds)
+    }
+
+    private func contribution(onProgress: (Int) throws -> Void) throws -> Contribution {
+        switch task.id.kind {
+        case .statistics: return try local.statisticsContribution()
+        case .evaluation:
+            let (model, parameters) = try globalModel()
+            return try local.evaluationContribution(model: model, parameters: parameters)
+        case .training:
+            let (model, parameters) = try globalModel()
+            var controls: (server: [Float], own: [Float])?
+            if local.study.federation.strategy.usesControls {
+                controls = (
+                    try vectorFile(serverControls, count: parameters.count),
+                    try vectorFile(ownControls, count: parameters.count)
+                )
+            }
+            let update = try updates.update(
+                of: local, preprocessing: model.preprocessing, round: task.id.round, parameters: parameters,
+                controls: controls, onProgress: onProgress)
+            return try local.trainingContribution(update, sites: task.sites, roundingKey: roundingKey)
+        }
+    }
+
+    /// The round's model, which must be a finite model of the study.
+    private func globalModel() throws -> (StudyModel, [Float]) {
+        guard let model else { throw WithheldError(.taskMismatch) }
+        let (file, parameters) = try ModelFile.readWithParameters(model.path)
+        let description = try StudyModel(file)
+        guard description.studyHash == local.hash, parameters.allSatisfy(\.isFinite) else {
+            throw WithheldError(.taskMismatch)
+        }
+        return (description, parameters)
+    }
+
+    /// Control variates; zeros before there are any.
+    private func vectorFile(_ file: StoredFile?, count: Int) throws -> [Float] {
+        guard let file else { return [Float](repeating: 0, count: count) }
+        guard file.byteCount == 4 * count else { throw WithheldError(.taskMismatch) }
+        return try file.reader().floats(at: 0, count: count)
+    }
+}
+
+/// What a computation left on disk.
+struct ComputedRound: Sendable {
+    let upload: StoredFile
+    let loss: Double?
+    let rows: Int
+    let controls: BlobReference?
+    let seconds: Double
+}
+
+/// Passes progress on, at most four times a second.
+final class ProgressReporter: Sendable {
+    private let throttle: Mutex<Throttle>
+    private let send: @Sendable (Int) -> Void
+
+    init(send: @escaping @Sendable (Int) -> Void) {
+        throttle = Mutex(Throttle(interval: .milliseconds(250)))
+        self.send = send
+    }
+
+    func report(_ count: Int) {
+        if throttle.withLock({ $0.shouldPass() }) { send(count) }
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// A site's half of one round: inputs, computation, durable vector, upload, tidying up.
+
+import Federation
+import Logging
+import ModelFiles
+import NIOPosix
+import Randomness
+import RingArithmetic
+import Store
+import WireProtocol
+
+extension Site {
+    /// Takes part in a round, unless it is at it already.
+    func participate(in task: RoundTask) async throws {
+        let hash = task.hash
+        guard active[hash] == nil else { return }
+        let cancellation = Cancellation()
+        active[hash] = cancellation
+        defer { active[hash] = nil }
+        do {
+            let upload = try await vector(for: task, hash: hash, cancellation: cancellation)
+            try await deliver(upload, task: hash, cancellation: cancellation)
+        } catch let withheld as WithheldError {
+            logger.warning(
+                "withheld from a round",
+                metadata: [
+                    "kind": "\(task.id.kind.rawValue)", "round": "\(task.id.round)",
+                    "reason": "\(withheld.reason.rawValue)",
+                ])
+            if try await store.round(taskHash: hash) != nil {
+                try await store.finishRound(
+                    taskHash: hash, state: .withheld, reason: withheld.reason.rawValue, at: wallMilliseconds())
+            }
+            tell(.withheld(task: hash, withheld.reason))
+        }
+    }
+
+    // MARK: Computation
+
+    /// The packed vector of a task: from disk when it was computed before, else computed and stored first.
+    private func vector(for task: RoundTask, hash: Digest, cancellation: Cancellation) async throws -> StoredFile {
+        let accepted = try await currentStudy(task.study)
+        let record = try await store.beginRound(
+            taskHash: hash, study: task.study, id: task.id, at: wallMilliseconds())
+        switch record.state {
+        case .computing: break
+        case .ready, .delivered:
+            guard let saved = record.upload, let file = try? vault.file(saved) else {
+                throw WithheldError(.localFailure)
+            }
+            return file
+        case .withheld: throw WithheldError(record.reason.flatMap(WithholdReason.init(rawValue:)) ?? .localFailure)
+        case .ended: throw CancellationError()
+        }
+        var files: [String: StoredFile] = [:]
+        for input in task.inputs {
+            files[input.name] = try await fetch(input, for: (hash, cancellation))
+        }
+        // The seed is on disk before the first bit drawn from it is used; a repeated round repeats its bytes.
+        let random = random
+        let seed = try await store.roundingSeed(for: task.study) { random.bytes(32) }
+        let roundingKey = Digest(of: seed + hash.bytes, domain: "consilium/rounding/v1\n").bytes
+        let ownControls = try await ownControls(of: task.study)
+        let computation = RoundComputation(
+            local: accepted.local, task: task, model: files["model"], serverControls: files["controls"],
+            ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault)
+        let progress = progressReporter(task: hash, cancellation: cancellation)
+        let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
+            Result { try computation.run(onProgress: progress) }
+        }
+        let computed: ComputedRound
+        do { computed = try result.get() } catch let error where !(error is WithheldError || error is CancellationError) {
+            logger.error("a round's computation failed", metadata: ["error": "\(error)"])
+            throw WithheldError(.localFailure)
+        }
+        if let controls = computed.controls { pendingControls[hash] = (task.study, task.id.round, controls) }
+        try await store.recordUpload(
+            taskHash: hash, upload: computed.upload, loss: computed.loss, rows: computed.rows,
+            computeSeconds: computed.seconds, at: wallMilliseconds())
+        return computed.upload
+    }
+
+    private func ownControls(of study: Digest) async throws -> StoredFile? {
+        guard let record = try await store.latestModel(study: study, role: .controls) else { return nil }
+        return try vault.file(record.blob)
+    }
+
+    /// Progress from the training thread, at most four times a second; also where a computation notices its end.
+    private func progressReporter(
+        task: Digest, cancellation: Cancellation
+    ) -> @Sendable (Int) throws -> Void {
+        let reporter = ProgressReporter { [workInput] count in workInput.yield(.progress(task, count: count)) }
+        return { count in
+            try cancellation.check()
+            reporter.report(count)
+        }
+    }
+
+    // MARK: Transfers
+
+    /// A blob by its digest: from the vault, or from the aggregator over as many links as it takes.
+    func fetch(_ blob: BlobReference, for round: (task: Digest, cancellation: Cancellation)?) async throws -> StoredFile {
+        if let file = try? vault.file(blob) { return file }
+        while true {
+            try round?.cancellation.check()
+            let link = try await currentLink()
+            do {
+                let file = try vault.partialModel(blob.digest)
+                return try await link.download(blob, into: file) { count in
+                    if let round { link.send(.progress(task: round.task, .downloading, count: UInt64(count))) }
+                }
+            } catch LinkError.blobUnavailable {
+                throw WithheldError(.taskMismatch)
+            } catch let error as StoreError {
+                logger.error("cannot store a download", metadata: ["error": "\(error)"])
+                throw WithheldError(.localFailure)
+            } catch is LinkError {
+                abandon(link)
+            }
+        }
+    }
+
+    private func deliver(_ upload: StoredFile, task: Digest, cancellation: Cancellation) async throws {
+        while true {
+            try cancellation.check()
+            let link = try await currentLink()
+            do {
+                switch try await link.upload(task: task, file: upload) {
+                case .accepted:
+                    try await store.finishRound(taskHash: task, state: .delivered, reason: nil, at: wallMilliseconds())
+                case .refused(let reason):
+                    logger.error("the aggregator refused the vector", metadata: ["reason": "\(reason.rawValue)"])
+                    try await store.finishRound(
+                        taskHash: task, state: .ended, reason: reason.rawValue, at: wallMilliseconds())
+                case .roundOver: break
+                }
+                return
+            } catch let error where !(error is CancellationError || error is StoreError) {
+                abandon(link)
+            }
+        }
+    }
+
+    /// The round has ended: its vector has served, and SCAFFOLD's control counts from now on.
+    func tidy(after task: Digest, wasClosed: Bool) async throws {
+        if let pending = pendingControls.removeValue(forKey: task), wasClosed {
+            try await store.recordModel(
+                study: pending.study, round: pending.round, blob: pending.blob, role: .controls, isReleased: false)
+        }
+        guard let record = try await store.round(taskHash: task) else { return }
+        if let upload = record.upload { try vault.remove(upload) }
+        guard !record.state.isSettled else { return }
+        try await store.finishRound(
+            taskHash: task, state: .ended, reason: wasClosed ? "closed" : "abandoned", at: wallMilliseconds())
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// The site's daemon logic: keep a connection, decide about studies, do the local half of every round.
+
+package import Federation
+package import Logging
+package import NIOPosix
+package import PeerTransport
+package import Randomness
+package import Store
+package import StudyFiles
+import WireProtocol
+
+/// What a site must be told.
+package struct SiteSettings: Sendable {
+    package var site: SiteID
+    /// Studies the site takes part in, by name or hash, and the data set for each. Everything else is declined.
+    package var approvals: [StandingApproval]
+    /// Pauses between attempts to connect.
+    package var backoff: Backoff
+
+    package init(site: SiteID, approvals: [StandingApproval], backoff: Backoff = Backoff()) {
+        self.site = site
+        self.approvals = approvals
+        self.backoff = backoff
+    }
+}
+
+/// One hospital's half of the federation.
+///
+/// Owns the studies, the rounds under way and the current link. Connections come and go; the work goes on: a round that
+/// was computed while the network was down is delivered over the next link.
+package actor Site {
+    let settings: SiteSettings
+    let store: SiteStore
+    let vault: FileVault
+    let workers: NIOThreadPool
+    let random: RandomSource
+    let datasets: any DatasetProviding
+    let updates: any UpdateMaking
+    let logger: Logger
+
+    private var link: AggregatorLink?
+    private var linkWaiters: [CheckedContinuation<AggregatorLink, any Error>] = []
+    private var isStopping = false
+    var studies: [Digest: AcceptedStudy] = [:]
+    /// Rounds being worked on.
+    var active: [Digest: Cancellation] = [:]
+    /// SCAFFOLD: controls to be kept when their round closes.
+    var pendingControls: [Digest: (study: Digest, round: Int, blob: BlobReference)] = [:]
+    private let work: AsyncStream<SiteWork>
+    nonisolated let workInput: AsyncStream<SiteWork>.Continuation
+
+    /// - Parameters:
+    ///   - workers: the thread that trains; one for each site process.
+    ///   - random: where rounding seeds come from; anything but the system is for simulations.
+    ///   - datasets: the site's registered tables.
+    package init(
+        settings: SiteSettings, store: SiteStore, vault: FileVault, workers: NIOThreadPool, random: RandomSource,
+        datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(), logger: Logger
+    ) {
+        self.settings = settings
+        self.store = store
+        self.vault = vault
+        self.workers = workers
+        self.random = random
+        self.datasets = datasets
+        self.updates = updates
+        self.logger = logger
+        (work, workInput) = AsyncStream.makeStream()
+    }
+
+    /// Connects again and again and works until cancelled.
+    ///
+    /// - Throws: ``StoreError`` when the site's own store fails. A network that is down is not an error.
+    package func run(connect: @escaping @Sendable () async throws -> any PeerConnection) async throws {
+        defer { stopWaiters() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.keepConnected(connect) }
+            group.addTask {
+                try await withThrowingDiscardingTaskGroup { rounds in
+                    for await item in self.work { rounds.addTask { try await self.perform(item) } }
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    // MARK: Connection
+
+    private func keepConnected(_ connect: @Sendable () async throws -> any PeerConnection) async throws {
+        var backoff = settings.backoff
+        var generator = SystemRandomNumberGenerator()
+        while !Task.isCancelled {
+            do {
+                let connection = try await connect()
+                logger.info("connected to the aggregator")
+                let began = ContinuousClock.now
+                let outcome = await serve(connection)
+                await connection.close()
+                // A connection that held for a while shows that the aggregator is well.
+                if ContinuousClock.now - began > .seconds(1) { backoff.reset() }
+                throw outcome
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch LinkError.refused(let code) {
+                logger.error("the aggregator refused this site", metadata: ["reason": "\(code.explanation)"])
+            } catch {
+                logger.notice("no connection to the aggregator", metadata: ["cause": "\(error)"])
+            }
+            try await Task.sleep(for: backoff.next(using: &generator))
+        }
+        try Task.checkCancellation()
+    }
+
+    /// Runs one link and says why it ended.
+    private func serve(_ connection: any PeerConnection) async -> any Error {
+        let link = AggregatorLink(connection: connection)
+        self.link = link
+        for waiter in linkWaiters { waiter.resume(returning: link) }
+        linkWaiters = []
+        defer { if self.link === link { self.link = nil } }
+        do {
+            try await link.run(software: programVersion) { message in await self.receive(message) }
+            return LinkError.lost
+        } catch {
+            return error
+        }
+    }
+
+    /// The open link, or the next one.
+    func currentLink() async throws -> AggregatorLink {
+        if let link { return link }
+        guard !isStopping else { throw CancellationError() }
+        return try await withCheckedThrowingContinuation { linkWaiters.append($0) }
+    }
+
+    /// Gives up on a link that failed, so that the next wait gets another one.
+    func abandon(_ failed: AggregatorLink) {
+        if link === failed { link = nil }
+    }
+
+    /// Says something if there is a link; whatever matters is said again after a reconnection.
+    func tell(_ message: SiteMessage) { link?.send(message) }
+
+    private func stopWaiters() {
+        isStopping = true
+        workInput.finish()
+        for round in active.values { round.cancel() }
+        for waiter in linkWaiters { waiter.resume(throwing: CancellationError()) }
+        linkWaiters = []
+    }
+
+    // MARK: Messages
+
+    private func receive(_ message: AggregatorMessage) {
+        switch message {
+        case .studyOffer(let bytes): workInput.yield(.offer(bytes))
+        case .roundOpen(let task): workInput.yield(.round(task))
+        case .roundEnded(let task, let ending):
+            active[task]?.cancel()
+            workInput.yield(.roundEnded(task, wasClosed: ending == .closed))
+        case .studyEnded(let study, let ending, let model): workInput.yield(.studyEnded(study, ending.rawValue, model))
+        default: break
+        }
+    }
+
+    private func perform(_ item: SiteWork) async throws {
+        do {
+            switch item {
+            case .offer(let bytes): try await decide(on: bytes)
+            case .round(let task): try await participate(in: task)
+            case .progress(let task, let count): tell(.progress(task: task, .computing, count: UInt64(count)))
+            case .roundEnded(let task, let wasClosed): try await tidy(after: task, wasClosed: wasClosed)
+            case .studyEnded(let study, let outcome, let model):
+                try await conclude(study, outcome: outcome, model: model)
+            }
+        } catch is CancellationError {
+            // The daemon stops, or the round ended without us.
+        }
+    }
+}
+
+/// Something for the site to do.
+enum SiteWork: Sendable {
+    case offer([UInt8])
+    case round(RoundTask)
+    case progress(Digest, count: Int)
+    case roundEnded(Digest, wasClosed: Bool)
+    case studyEnded(Digest, String, BlobReference?)
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The site's daemon: opens its store, then keeps a connection to the aggregator until it is told to stop.
+
+package import Logging
+import NIOPosix
+import PeerTransport
+import Randomness
+import ServiceLifecycle
+import Store
+package import StudyFiles
+
+/// A hospital's daemon, ready to run. It listens on no port.
+package struct SiteDaemon: Service {
+    private let configuration: SiteConfiguration
+    private let logger: Logger
+    private let random: RandomSource
+
+    /// - Parameter insecureSimulationSeed: seeds the rounding of updates instead of the system's randomness, for
+    ///   reproducible demonstrations; never set it where real patients are.
+    package init(configuration: SiteConfiguration, insecureSimulationSeed: UInt64?, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        random =
+            insecureSimulationSeed.map { seed in
+                // Each site draws its own bits from one seed.
+                var generator = SeededGenerator(seed: seed, stream: "site/\(configuration.site)")
+                return .seeded(forTestingAndSimulation: generator.next())
+            } ?? .system
+        if insecureSimulationSeed != nil {
+            logger.critical("INSECURE: rounding is seeded for simulation; never use this with real patients")
+        }
+    }
+
+    /// Runs until graceful shutdown or cancellation.
+    ///
+    /// - Throws: ``StoreError`` for a state directory that cannot be used, ``TransportError`` for unusable TLS files.
+    package func run() async throws {
+        let configuration = configuration
+        let store = try SiteStore.open(directory: configuration.stateDirectory)
+        let vault = try FileVault(directory: configuration.stateDirectory)
+        let identity = TLSIdentity(
+            certificateChainPath: configuration.tls.certificate, privateKeyPath: configuration.tls.privateKey,
+            trustRootsPath: configuration.tls.authority)
+        // One thread trains: the computations of this daemon never compete with each other.
+        let workers = NIOThreadPool(numberOfThreads: 1)
+        workers.start()
+        let site = Site(
+            settings: SiteSettings(site: configuration.site, approvals: configuration.approvals), store: store,
+            vault: vault, workers: workers, random: random,
+            datasets: FileDatasets(
+                Dictionary(configuration.datasets.map { ($0.name, $0.mapping) }, uniquingKeysWith: { first, _ in first })),
+            logger: logger)
+        logger.notice("site started", metadata: ["site": "\(configuration.site)"])
+        let endpoint = configuration.aggregator
+        do {
+            try await cancelWhenGracefulShutdown {
+                try await site.run {
+                    try await PeerConnector.connect(
+                        host: endpoint.address.host, port: endpoint.address.port, identity: identity,
+                        serverName: endpoint.serverName,
+                        proxy: endpoint.proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) })
+                }
+            }
+        } catch is CancellationError {
+            logger.notice("site stopped")
+        }
+        try await workers.shutdownGracefully()
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// A site and its studies: decide, load the table, notice a changed source, conclude.
+
+import ClinicalData
+import Federation
+import Logging
+import ModelFiles
+import NIOPosix
+import Store
+import StudyFiles
+import WireProtocol
+
+extension Site {
+    /// Answers an offered study: by a standing approval of this site, or not at all.
+    func decide(on bytes: [UInt8]) async throws {
+        guard let study = try? Study(canonicalBytes: bytes) else {
+            logger.warning("the aggregator offered a study that this version does not understand")
+            return
+        }
+        let hash = study.hash
+        let decision: StudyDecision
+        do {
+            let accepted = try await accept(study, hash: hash)
+            studies[hash] = accepted
+            decision = .accepted
+        } catch let error as DatasetError {
+            logger.notice(
+                "declined a study",
+                metadata: ["study": "\(study.name)", "reason": "\(error.reason.explanation)", "cause": "\(error.message)"])
+            decision = .declined(error.reason)
+            try await store.recordStudy(
+                hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil, contentHash: nil,
+                at: wallMilliseconds())
+        }
+        tell(.decision(study: hash, decision))
+    }
+
+    private func accept(_ study: Study, hash: Digest) async throws -> AcceptedStudy {
+        let approval = settings.approvals.approval(name: study.name, hash: hash)
+        guard let approval else {
+            throw DatasetError(.notApproved, message: "add the study to `approve` in site.yaml to take part")
+        }
+        if let known = studies[hash], known.fingerprint == datasets.fingerprint(of: approval.dataset) { return known }
+        let accepted = try await load(study, dataset: approval.dataset)
+        guard !accepted.local.trainingRows.isEmpty else {
+            throw DatasetError(.noUsableRows, message: "no row has a label and belongs to the training part")
+        }
+        let contentHash = accepted.local.table.contentHash
+        if let record = try await store.study(hash), record.decision == .accepted {
+            // The table is fixed at approval: another content needs another approval.
+            guard record.contentHash == contentHash else {
+                throw DatasetError(.dataRefused, message: "the data set changed since the study was approved")
+            }
+            return accepted
+        }
+        try await store.recordStudy(
+            hash: hash, name: study.name, canonicalBytes: study.canonicalBytes, decision: .accepted, dataset: approval.dataset, contentHash: contentHash, at: wallMilliseconds())
+        logger.notice(
+            "accepted a study",
+            metadata: ["study": "\(study.name)", "hash": "\(hash.short)", "dataset": "\(approval.dataset)"])
+        return accepted
+    }
+
+    private func load(_ study: Study, dataset: String) async throws -> AcceptedStudy {
+        let datasets = datasets
+        let fingerprint = datasets.fingerprint(of: dataset)
+        let local = try await workers.runIfActive {
+            try LocalStudy(study: study, table: try datasets.table(named: dataset, for: study.data))
+        }
+        return AcceptedStudy(local: local, dataset: dataset, fingerprint: fingerprint)
+    }
+
+    /// The study of a task, with its table checked against the source.
+    ///
+    /// - Throws: ``WithheldError`` for a study the site has not accepted, or whose data changed.
+    func currentStudy(_ hash: Digest) async throws -> AcceptedStudy {
+        guard var accepted = studies[hash] else { throw WithheldError(.taskMismatch) }
+        let fingerprint = datasets.fingerprint(of: accepted.dataset)
+        guard fingerprint != accepted.fingerprint else { return accepted }
+        // The file was touched; only its content matters.
+        let reloaded: AcceptedStudy
+        do { reloaded = try await load(accepted.local.study, dataset: accepted.dataset) } catch is DatasetError {
+            throw WithheldError(.dataChanged)
+        }
+        guard reloaded.local.table.contentHash == accepted.local.table.contentHash else {
+            throw WithheldError(.dataChanged)
+        }
+        accepted.fingerprint = reloaded.fingerprint
+        studies[hash] = accepted
+        return accepted
+    }
+
+    // MARK: The end of a study
+
+    /// Keeps the released model, judges it on this site's own test rows, and confirms.
+    func conclude(_ hash: Digest, outcome: String, model: BlobReference?) async throws {
+        guard try await store.study(hash) != nil else { return }
+        if let accepted = studies[hash], let model {
+            let file = try await fetch(model, for: nil)
+            let vault = vault
+            let evaluations = try await workers.runIfActive {
+                try accepted.local.judge(modelAt: try vault.file(file.reference("model")).path)
+            }
+            for evaluation in evaluations.results {
+                try await store.recordEvaluation(
+                    study: hash, subject: evaluation.subject, split: .test, metrics: evaluation.metrics)
+            }
+            try await store.recordModel(
+                study: hash, round: evaluations.round, blob: model, role: .global, isReleased: true)
+        }
+        try await store.finishStudy(
+            hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
+        logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
+        if let model { tell(.modelReceived(study: hash, model: model.digest)) }
+    }
+}
+
+extension LocalStudy {
+    /// How the released model and one trained here alone do on this site's test rows. Stays at the site.
+    func judge(
+        modelAt path: String
+    ) throws -> (round: Int, results: [(subject: EvaluationRecord.Subject, metrics: [(name: String, value: Double)])]) {
+        let (file, parameters) = try ModelFile.readWithParameters(path)
+        let model = try StudyModel(file)
+        guard model.studyHash == hash else { throw WithheldError(.taskMismatch) }
+        let sum = try EvaluationSum(task: study.task, bins: study.evaluation.bins)
+        func metrics(_ parameters: [Float], _ preprocessing: Preprocessing) throws -> [(name: String, value: Double)] {
+            let counts = try evaluationCounts(
+                sum, preprocessing: preprocessing, parameters: parameters, rows: testRows)
+            return try sum.metrics(of: counts, labelRange: labelRange).named
+        }
+        var results: [(EvaluationRecord.Subject, [(name: String, value: Double)])] = [
+            (.global, try metrics(parameters, model.preprocessing))
+        ]
+        if let alone = try trainAlone() {
+            results.append((.localOnly, try metrics(alone.parameters, alone.preprocessing)))
+        }
+        return (model.round, results)
+    }
+}
