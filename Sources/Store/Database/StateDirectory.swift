@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder in which a daemon keeps everything: private to its user, and held by one process at a time.
+
+import Glibc
+
+/// A state directory that exists and is accessible to its owner only.
+struct StateDirectory {
+    let path: String
+
+    /// Creates the directory with mode 0700 if it is missing, else checks it.
+    ///
+    /// Only the last component is created: a mistyped path must not grow a tree.
+    /// - Throws: ``StoreError`` `exposed`, `wrongKind`, `missing`, `permissionDenied`.
+    static func prepare(_ path: String) throws -> StateDirectory {
+        if mkdir(path, 0o700) == 0 {
+            try OpenFile.syncFolder(parent(of: path))
+        } else if errno != EEXIST {
+            throw StoreError.system("create the directory", path, errno: errno)
+        }
+        let status = try OpenFile(path, flags: O_RDONLY | O_DIRECTORY).status()
+        try checkPrivate(status, path: path, wanted: "700")
+        return StateDirectory(path: path)
+    }
+
+    /// A directory whose state is only looked at.
+    static func existing(_ path: String) throws -> StateDirectory {
+        _ = try OpenFile(path, flags: O_RDONLY | O_DIRECTORY)
+        return StateDirectory(path: path)
+    }
+
+    func file(_ name: String) -> String { "\(path)/\(name)" }
+
+    func contains(_ name: String) -> Bool { access(file(name), F_OK) == 0 }
+
+    /// Creates an empty file with mode 0600 if it is missing, else checks it.
+    ///
+    /// SQLite gives its side files the same mode.
+    func prepareFile(_ name: String) throws {
+        let isNew = !contains(name)
+        let file = try OpenFile(file(name), flags: O_RDWR | O_CREAT | O_NOFOLLOW)
+        let status = try file.status()
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw StoreError(.wrongKind, "\(file.path) is not a regular file", hint: "move it out of the way")
+        }
+        try Self.checkPrivate(status, path: file.path, wanted: "600")
+        if isNew { try OpenFile.syncFolder(path) }
+    }
+
+    /// Takes the directory for this process until the lock is released.
+    ///
+    /// - Throws: ``StoreError`` `inUse` when another open lock exists, in this or another process.
+    func lock(for owner: String) throws -> DirectoryLock {
+        let file = try OpenFile(file("\(owner).lock"), flags: O_RDWR | O_CREAT | O_NOFOLLOW)
+        guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard errno == EWOULDBLOCK else { throw StoreError.system("lock", file.path, errno: errno) }
+            throw StoreError(
+                .inUse, "another \(owner) uses this state directory: \(path)",
+                hint: "stop the other one, or give this one a stateDirectory of its own")
+        }
+        return DirectoryLock(file: file)
+    }
+
+    private static func checkPrivate(_ status: stat, path: String, wanted: String) throws {
+        guard status.st_mode & 0o077 == 0 else {
+            throw StoreError(
+                .exposed, "\(path) is accessible to others than its owner",
+                hint: "chmod \(wanted) \(path), after checking who may have read or changed it")
+        }
+        guard status.st_uid == geteuid() else {
+            throw StoreError(.exposed, "\(path) belongs to another user", hint: "run as its owner, or chown it")
+        }
+    }
+
+    private static func parent(of path: String) -> String {
+        var components = path.split(separator: "/", omittingEmptySubsequences: true)
+        _ = components.popLast()
+        let joined = components.joined(separator: "/")
+        if path.hasPrefix("/") { return "/" + joined }
+        return joined.isEmpty ? "." : joined
+    }
+}
+
+/// Holds a state directory; the operating system releases it when the process ends in whatever way.
+struct DirectoryLock: Sendable {
+    /// Owns the `flock`, which belongs to the open file.
+    let file: OpenFile
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// A file on its way: appended to, resumed after a lost connection, and given its name only when it is whole.
+
+package import Federation
+import Glibc
+import Synchronization
+
+/// The writer of one partial file. Bytes only ever go to its end, and are hashed as they come.
+///
+/// May be used from any thread, one call at a time. When the last reference goes, a named partial file stays for
+/// resuming, a nameless one is removed.
+package final class PartialFile: Sendable {
+    private struct State: Sendable {
+        /// nil before it is open, and once finished, discarded or superseded.
+        var file: OpenFile?
+        var isSuperseded = false
+        var byteCount = 0
+        var hasher = BlobHasher()
+    }
+
+    let path: String
+    private let folder: FileVault.Folder
+    /// nil: named by its content.
+    private let name: String?
+    private let vault: FileVault
+    /// Held over system calls, so that no write of an older holder lands after a newer one has read the length.
+    private let state: Mutex<State>
+
+    /// Opens or creates the file and hashes what it holds already.
+    init(path: String, folder: FileVault.Folder, name: String?, vault: FileVault) throws {
+        self.path = path
+        self.folder = folder
+        self.name = name
+        self.vault = vault
+        state = Mutex(State())
+        // Registered before it is opened: of two openings at once, the later one cuts off the earlier one.
+        vault.partials.register(self)?.supersede()
+        try state.withLock { state in
+            guard !state.isSuperseded else { throw superseded }
+            let file = try OpenFile(path, flags: O_RDWR | O_CREAT)
+            try FileReader(file: file, byteCount: try file.byteCount()).forEachPiece { piece in
+                state.hasher.update(piece)
+                state.byteCount += piece.count
+            }
+            state.file = file
+        }
+    }
+
+    deinit {
+        if name == nil, state.withLock({ $0.file != nil }) { unlink(path) }
+    }
+
+    /// Bytes in the file: where the next ones go.
+    package var byteCount: Int { state.withLock { $0.byteCount } }
+
+    /// Appends `bytes`.
+    ///
+    /// - Throws: ``StoreError`` `diskFull`, `ioFailure`; `superseded` when the file is no longer ours.
+    package func append(_ bytes: UnsafeRawBufferPointer) throws {
+        try state.withLock { state in
+            try openFile(state).write(bytes, at: state.byteCount)
+            state.hasher.update(bytes)
+            state.byteCount += bytes.count
+        }
+    }
+
+    /// Appends the bytes of `floats` as the machine has them: little-endian on every machine we build for.
+    package func append(floats: [Float]) throws { try floats.withUnsafeBytes { try append($0) } }
+
+    /// Makes the file durable and gives it its final name.
+    package func finish() throws -> StoredFile { try finish(expecting: nil) }
+
+    /// Makes the file durable and gives it its final name, if its content has the digest `expected`.
+    ///
+    /// - Throws: ``StoreError`` `wrongDigest`; the partial file is then gone, as nothing tells which bytes are wrong.
+    package func finish(expecting expected: Digest) throws -> StoredFile { try finish(expecting: .some(expected)) }
+
+    private func finish(expecting expected: Digest?) throws -> StoredFile {
+        try state.withLock { state in
+            let file = try openFile(state)
+            let digest = state.hasher.finish()
+            if let expected, digest != expected {
+                state.file = nil
+                unlink(path)
+                throw StoreError(
+                    .wrongDigest, "\(path) does not have the digest that was promised",
+                    hint: "it was damaged on the way; transfer it again")
+            }
+            let saved = SavedFile(folder: folder, name: name ?? digest.hex, byteCount: state.byteCount, digest: digest)
+            let stored = StoredFile(saved: saved, path: vault.path(saved.name, in: folder))
+            // First the bytes, then the name: a crash must not leave a whole name on half a file.
+            if vault.durability == .powerLossSafe { try file.sync() }
+            guard rename(path, stored.path) == 0 else { throw StoreError.system("rename", path, errno: errno) }
+            state.file = nil
+            if vault.durability == .powerLossSafe {
+                try OpenFile.syncFolder("\(vault.directory)/\(folder.rawValue)")
+            }
+            return stored
+        }
+    }
+
+    /// Removes the file.
+    package func discard() {
+        state.withLock { state in
+            guard state.file != nil else { return }
+            state.file = nil
+            unlink(path)
+        }
+    }
+
+    /// Cuts this writer off; the file stays.
+    func supersede() {
+        state.withLock { state in
+            state.file = nil
+            state.isSuperseded = true
+        }
+    }
+
+    private func openFile(_ state: State) throws -> OpenFile {
+        guard let file = state.file else { throw superseded }
+        return file
+    }
+
+    private var superseded: StoreError {
+        StoreError(
+            .superseded, "\(path) has been finished, discarded or taken over by a newer writer",
+            hint: "start the transfer again")
+    }
+}
