@@ -87,6 +87,7 @@ extension AggregatorMessage {
         do { message = try WireFromAggregator(serializedBytes: bytes) } catch { throw .malformed }
         switch message.body {
         case .welcome(let welcome):
+            guard WireLimits.versions.contains(welcome.version) else { throw .invalidField("version") }
             self = .welcome(
                 version: welcome.version, federation: try welcome.federation.checkedText("federation"),
                 software: try welcome.software.checkedText("software"))

@@ -16,11 +16,16 @@ extension Data {
 }
 
 extension String {
-    /// A short text without control characters.
+    /// A short text that cannot do anything to a screen: no control characters (also not the second set, U+0080 to
+    /// U+009F), no invisible formatting such as a change of direction, no line or paragraph separators.
     func checkedText(_ field: String) throws(WireError) -> String {
-        guard utf8.count <= WireLimits.textBytes, utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
-            throw .invalidField(field)
+        let isHarmless = unicodeScalars.allSatisfy { scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: false
+            default: true
+            }
         }
+        guard utf8.count <= WireLimits.textBytes, isHarmless else { throw .invalidField(field) }
         return self
     }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Why a received message was refused, without any byte of it.
 
+import Federation
+
 /// A message that cannot be accepted. The connection that carried it is closed.
 package enum WireError: Error, Equatable, Sendable {
     /// The bytes are not a message of this protocol.
@@ -18,7 +20,7 @@ package enum WireLimits {
     /// The largest study that may be offered, in bytes of its canonical form.
     package static let studyBytes = 512 * 1_024
     /// The largest blob or upload, in bytes.
-    package static let blobBytes = 1 << 36
+    package static let blobBytes = BlobReference.largestByteCount
     /// Control messages a peer may send in one second, beside one for every chunk.
     package static let controlMessagesPerSecond = 500
     /// The longest text field, in bytes.

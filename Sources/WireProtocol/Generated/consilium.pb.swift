@@ -116,7 +116,7 @@ package nonisolated struct WireHello: Sendable {
   /// Protocol versions the site speaks, any order.
   package var versions: [UInt32] = []
 
-  /// For the operator's screen: program and version, at most 100 bytes.
+  /// For the operator's screen: program and version, at most 200 bytes.
   package var software: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
