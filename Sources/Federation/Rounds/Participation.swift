@@ -44,6 +44,8 @@ package enum Participation: Hashable, Sendable {
     case connectionLost(RoundStage)
     case stalled(RoundStage)
     case tooSlow(RoundStage)
+    /// The round came to nothing while the site was at work; not the site's fault.
+    case interrupted(RoundStage)
     case notConnected
     case notSampled
 
@@ -56,6 +58,7 @@ package enum Participation: Hashable, Sendable {
         case .connectionLost(let stage): "connectionLost:\(stage.rawValue)"
         case .stalled(let stage): "stalled:\(stage.rawValue)"
         case .tooSlow(let stage): "tooSlow:\(stage.rawValue)"
+        case .interrupted(let stage): "interrupted:\(stage.rawValue)"
         case .notConnected: "notConnected"
         case .notSampled: "notSampled"
         }
@@ -77,6 +80,7 @@ package enum Participation: Hashable, Sendable {
         case .connectionLost(let stage): "connection lost while \(stage.words)"
         case .stalled(let stage): "no progress while \(stage.words)"
         case .tooSlow(let stage): "too slow, still \(stage.words)"
+        case .interrupted(let stage): "the round ended while it was still \(stage.words)"
         case .notConnected: "not connected when the round opened"
         case .notSampled: "not chosen for this round"
         }

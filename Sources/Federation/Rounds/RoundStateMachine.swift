@@ -7,7 +7,9 @@
 /// uploads or as `aborted`; an event for a settled or unknown site changes nothing.
 ///
 /// Liveness is by progress: a site that moves is waited for, up to the straggler terms once the minimum has
-/// delivered; a site that shows no progress for ``ProgressTerms/stallSeconds`` is given up.
+/// delivered; a site that shows no progress for ``ProgressTerms/stallSeconds`` is given up. A site that comes back may do
+/// its work again, ``ProgressTerms/attempts`` times without getting further than it ever was: a program that fails at
+/// the same place each time does not hold the round open.
 package struct RoundStateMachine: Sendable {
     package enum Event: Hashable, Sendable {
         /// The site reports work; only an advance of (stage, count) counts as progress.
@@ -27,9 +29,23 @@ package struct RoundStateMachine: Sendable {
         case abort(AbortReason)
     }
 
-    private struct Member: Sendable {
+    /// How far a site says it is.
+    private struct Position: Sendable, Comparable {
         var stage = RoundStage.asked
         var count = 0
+
+        static func < (left: Position, right: Position) -> Bool {
+            (left.stage, left.count) < (right.stage, right.count)
+        }
+    }
+
+    private struct Member: Sendable {
+        /// Since the site was last asked.
+        var position = Position()
+        /// The furthest position of the whole round.
+        var furthest = Position()
+        /// How often the site may still come back before it must get further.
+        var returnsLeft: Int
         var lastProgress: Duration
         var isConnected = true
         var uploadTime: Duration?
@@ -42,6 +58,8 @@ package struct RoundStateMachine: Sendable {
     private let opened: Duration
     private var members: [SiteID: Member]
     private var latestUpload: Duration?
+    /// After a restart, until when no straggler is dropped: the sites must find their way back first.
+    private var graceEnd: Duration?
     private var isOver = false
 
     /// Opens a round for `cohort` at time `now`.
@@ -50,7 +68,32 @@ package struct RoundStateMachine: Sendable {
         self.minimumSites = minimumSites
         self.terms = terms
         opened = now
-        members = Dictionary(uniqueKeysWithValues: cohort.map { ($0, Member(lastProgress: now)) })
+        let member = Member(returnsLeft: terms.attempts, lastProgress: now)
+        members = Dictionary(cohort.map { ($0, member) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Goes on with a round after a restart: nobody is connected, `uploaded` have delivered. The verdict comes with the
+    /// next event, also when there is nobody left to wait for.
+    ///
+    /// - Parameter uploadTimes: from the opening to the upload, of those whose time is known. The time that passed
+    ///   while nobody ran the round does not count.
+    package init(
+        resuming id: RoundID, cohort: [SiteID], uploaded: [SiteID], uploadTimes: [SiteID: Duration], minimumSites: Int,
+        terms: ProgressTerms, now: Duration
+    ) {
+        self.init(
+            id: id, cohort: cohort, minimumSites: minimumSites, terms: terms,
+            now: now - (uploadTimes.values.max() ?? .zero))
+        for site in members.keys {
+            members[site]?.isConnected = false
+            members[site]?.lastProgress = now
+        }
+        for site in uploaded where members[site] != nil {
+            members[site]?.settled = .included
+            members[site]?.uploadTime = uploadTimes[site]
+            latestUpload = now
+        }
+        graceEnd = now + .seconds(terms.stallSeconds)
     }
 
     /// Whether the site is in the cohort and nothing has settled it yet.
@@ -61,16 +104,17 @@ package struct RoundStateMachine: Sendable {
     /// Stage and count of every site that is not settled.
     package var pending: [(site: SiteID, stage: RoundStage, count: Int, isConnected: Bool)] {
         members.filter { $0.value.settled == nil }.sorted { $0.key < $1.key }
-            .map { ($0.key, $0.value.stage, $0.value.count, $0.value.isConnected) }
+            .map { ($0.key, $0.value.position.stage, $0.value.position.count, $0.value.isConnected) }
     }
 
-    /// The record so far; sites still at work are listed as they would be if the round ended now.
+    /// The record so far; sites still at work are listed as interrupted, which they are if the round was aborted.
     package var records: [ParticipationRecord] {
         members.sorted { $0.key < $1.key }.map { site, member in
             ParticipationRecord(
                 site: site,
                 participation: member.settled
-                    ?? (member.isConnected ? .tooSlow(member.stage) : .connectionLost(member.stage)),
+                    ?? (member.isConnected
+                        ? .interrupted(member.position.stage) : .connectionLost(member.position.stage)),
                 uploadTime: member.uploadTime)
         }
     }
@@ -79,11 +123,15 @@ package struct RoundStateMachine: Sendable {
         guard !isOver else { return .wait }
         switch event {
         case .progress(let site, let stage, let count):
+            let attempts = terms.attempts
             update(site) { member in
-                guard (stage, count) > (member.stage, member.count) else { return }
-                member.stage = stage
-                member.count = count
+                let position = Position(stage: stage, count: count)
+                guard position > member.position else { return }
+                member.position = position
                 member.lastProgress = now
+                guard position > member.furthest else { return }
+                member.furthest = position
+                member.returnsLeft = attempts
             }
         case .uploaded(let site):
             if awaits(site) { latestUpload = now }
@@ -97,9 +145,12 @@ package struct RoundStateMachine: Sendable {
         case .disconnected(let site): update(site) { $0.isConnected = false }
         case .connected(let site):
             update(site) { member in
-                // Coming back is progress once: it restarts the stall clock, not the straggler clock.
-                if !member.isConnected { member.lastProgress = now }
                 member.isConnected = true
+                guard member.returnsLeft > 0 else { return }
+                // Coming back restarts the stall clock, not the straggler clock, and the site may have lost its work.
+                member.returnsLeft -= 1
+                member.position = Position()
+                member.lastProgress = now
             }
         case .tick: break
         }
@@ -116,9 +167,10 @@ package struct RoundStateMachine: Sendable {
         settleSilent(now: now)
         let uploaded = members.filter { $0.value.settled == .included }.keys.sorted()
         let open = members.values.count { $0.settled == nil }
-        if open > 0, uploaded.count >= minimumSites, now >= stragglerDeadline {
+        if open > 0, uploaded.count >= minimumSites, isPastStragglers(now: now) {
             for (site, member) in members where member.settled == nil {
-                members[site]?.settled = member.isConnected ? .tooSlow(member.stage) : .connectionLost(member.stage)
+                let stage = member.position.stage
+                members[site]?.settled = member.isConnected ? .tooSlow(stage) : .connectionLost(stage)
             }
             return finish(.close(survivors: uploaded))
         }
@@ -131,16 +183,19 @@ package struct RoundStateMachine: Sendable {
     private mutating func settleSilent(now: Duration) {
         let limit = Duration.seconds(terms.stallSeconds)
         for (site, member) in members where member.settled == nil && now - member.lastProgress >= limit {
-            members[site]?.settled = member.isConnected ? .stalled(member.stage) : .connectionLost(member.stage)
+            let stage = member.position.stage
+            members[site]?.settled = member.isConnected ? .stalled(stage) : .connectionLost(stage)
         }
     }
 
-    /// The median time of the uploads so far, stretched, but never less than the least time after the latest upload.
-    private var stragglerDeadline: Duration {
+    /// Whether stragglers have had their time: the median time of the uploads so far (the upper one of two), stretched,
+    /// but never less than the least time after the latest upload.
+    private func isPastStragglers(now: Duration) -> Bool {
+        guard let latestUpload, now >= latestUpload + .seconds(terms.stragglerSeconds) else { return false }
+        if let graceEnd, now < graceEnd { return false }
         let times = members.values.compactMap(\.uploadTime).sorted()
-        guard !times.isEmpty, let latestUpload else { return .seconds(Double.greatestFiniteMagnitude.squareRoot()) }
-        let median = times[times.count / 2]
-        return max(opened + median * terms.stragglerFactor, latestUpload + .seconds(terms.stragglerSeconds))
+        guard !times.isEmpty else { return true }
+        return now >= opened + times[times.count / 2] * terms.stragglerFactor
     }
 
     private mutating func finish(_ verdict: Verdict) -> Verdict {

@@ -26,7 +26,12 @@ package struct RoundID: Hashable, Sendable {
 
 /// A file used in a round, named by its content.
 package struct BlobReference: Hashable, Sendable {
-    /// What the file is for: `model` or `controls`.
+    /// The largest file of a round, in bytes.
+    package static let largestByteCount = 1 << 36
+    /// What a file of a round may be for.
+    package static let inputNames = ["model", "controls"]
+
+    /// What the file is for; in a task one of ``inputNames``.
     package var name: String
     package var digest: Digest
     package var byteCount: Int
@@ -65,7 +70,8 @@ package struct RoundTask: Hashable, Sendable {
             "inputs": .array(
                 inputs.map { input in
                     .object([
-                        "name": .string(input.name), "sha256": .string(input.digest.hex), "bytes": .count(input.byteCount),
+                        "name": .string(input.name), "sha256": .string(input.digest.hex),
+                        "bytes": .count(input.byteCount),
                     ])
                 }),
         ]).bytes
@@ -73,27 +79,55 @@ package struct RoundTask: Hashable, Sendable {
 
     /// Reads canonical bytes.
     ///
-    /// - Throws: ``CanonicalJSONError`` or ``DocumentError`` for anything that is not exactly one valid task.
+    /// - Throws: ``CanonicalJSONError`` or ``DocumentError`` for anything that is not exactly one valid task; whether a
+    ///   study asks for it is another question, see ``fits(_:)``.
     package init(canonicalBytes: [UInt8]) throws {
         let reader = DocumentReader(try CanonicalValue(canonicalBytes: canonicalBytes).documentNode, path: "task")
         let fields = try reader.fields(["study", "kind", "round", "attempt", "sites", "inputs"])
         var inputs: [BlobReference] = []
         for element in try fields.required("inputs").elements() {
             let input = try element.fields(["name", "sha256", "bytes"])
+            let nameReader = try input.required("name")
+            let name = try nameReader.string()
+            guard BlobReference.inputNames.contains(name), !inputs.contains(where: { $0.name == name }) else {
+                throw nameReader.error("is not a known input, or is one twice", hint: "model or controls, once each")
+            }
             inputs.append(
                 BlobReference(
-                    name: try input.required("name").string(maximumLength: 40),
-                    digest: try input.required("sha256").digest(),
-                    byteCount: try input.required("bytes").integer(0...1 << 40)))
+                    name: name, digest: try input.required("sha256").digest(),
+                    byteCount: try input.required("bytes").integer(0...BlobReference.largestByteCount)))
         }
+        let kind = try fields.required("kind").keyword(RoundKind.self)
         self.init(
             study: try fields.required("study").digest(),
             id: RoundID(
-                kind: try fields.required("kind").keyword(RoundKind.self),
-                round: try fields.required("round").integer(0...1_000_000),
+                kind: kind,
+                round: try fields.required("round").integer(kind == .statistics ? 0...0 : 1...1_000_000),
                 attempt: try fields.required("attempt").integer(1...1_000_000)),
             sites: try fields.required("sites").integer(1...1_000_000), inputs: inputs)
         guard self.canonicalBytes == canonicalBytes else { throw CanonicalJSONError.notCanonical }
+    }
+}
+
+extension RoundTask {
+    /// Whether `study` can ask for this task. A site works on no other.
+    ///
+    /// The task's study hash is not looked at: the caller has found the study by it.
+    package func fits(_ study: Study) -> Bool {
+        let terms = study.federation
+        guard sites >= terms.minimumSites, id.attempt <= terms.progress.attempts else { return false }
+        let names = inputs.map(\.name)
+        switch id.kind {
+        case .statistics: return id.round == 0 && names.isEmpty
+        case .training:
+            // SCAFFOLD's server has no control before the first training round.
+            let mayHaveControls = terms.strategy.usesControls && id.round > 1
+            return (1...terms.rounds).contains(id.round) && sites <= terms.numbers.siteCapacity
+                && (names == ["model"] || mayHaveControls && names == ["model", "controls"])
+        case .evaluation:
+            let isDue = id.round % study.evaluation.everyRounds == 0 || id.round == terms.rounds
+            return (1...terms.rounds).contains(id.round) && isDue && names == ["model"]
+        }
     }
 }
 

@@ -102,6 +102,8 @@ package struct StudyStateMachine: Sendable {
     /// The records of the latest round that ended, for the caller to store.
     package private(set) var latestRecords: [ParticipationRecord] = []
     private var absentees: [ParticipationRecord] = []
+    /// After a restart: the last round was closed, only the end is missing.
+    private var areRoundsDone = false
 
     package init(study: Study, expectedSites: Set<SiteID>) {
         terms = study.federation
@@ -111,25 +113,34 @@ package struct StudyStateMachine: Sendable {
         phase = .gathering(minimumSince: nil)
     }
 
-    /// Continues a study whose earlier rounds are in the store: `next` is the round to open, or to go on collecting
-    /// when `cohort` is given; `uploaded` have delivered already.
+    /// Continues a study whose earlier rounds are in the store.
+    ///
+    /// - Parameters:
+    ///   - missedRequired: required sites that are not in the sum of some training round.
+    ///   - next: the round to open, or to go on collecting when `cohort` is given; nil when the last one is done. See
+    ///     ``successor(of:wasClosed:study:)``.
+    ///   - uploaded: sites that have delivered for `next` already.
+    ///   - uploadTimes: from the opening of the round to their uploads, as far as known.
     package init(
-        study: Study, expectedSites: Set<SiteID>, accepted: Set<SiteID>, missedRequired: Set<SiteID>, next: RoundID,
-        cohort: [SiteID]?, uploaded: [SiteID], now: Duration
+        study: Study, expectedSites: Set<SiteID>, accepted: Set<SiteID>, missedRequired: Set<SiteID>, next: RoundID?,
+        cohort: [SiteID]?, uploaded: [SiteID], uploadTimes: [SiteID: Duration] = [:], now: Duration
     ) {
         self.init(study: study, expectedSites: expectedSites)
         self.accepted = accepted
         self.missedRequired = missedRequired
+        guard let next else {
+            areRoundsDone = true
+            phase = .waiting(RoundID(kind: .evaluation, round: terms.rounds, attempt: 1), since: now)
+            return
+        }
         guard let cohort else {
             phase = .waiting(next, since: now)
             return
         }
-        var round = RoundStateMachine(
-            id: next, cohort: cohort, minimumSites: terms.minimumSites, terms: terms.progress, now: now)
-        for site in cohort { _ = round.handle(.disconnected(site), now: now) }
-        phase = .collecting(round)
-        for site in uploaded { _ = round.handle(.uploaded(site), now: now) }
-        phase = .collecting(round)
+        phase = .collecting(
+            RoundStateMachine(
+                resuming: next, cohort: cohort, uploaded: uploaded, uploadTimes: uploadTimes,
+                minimumSites: terms.minimumSites, terms: terms.progress, now: now))
         absentees = accepted.subtracting(cohort).sorted().map {
             ParticipationRecord(site: $0, participation: .notConnected, uploadTime: nil)
         }
@@ -143,24 +154,19 @@ package struct StudyStateMachine: Sendable {
         case .accepted(let site):
             accepted.insert(site)
             declined.remove(site)
-            present.insert(site)
+            if let actions = rejoin(site, now: now) { return actions }
         case .declined(let site):
             accepted.remove(site)
             declined.insert(site)
         case .connected(let site):
-            present.insert(site)
-            if case .collecting(var round) = phase, accepted.contains(site) {
-                let verdict = round.handle(.connected(site), now: now)
-                let isAwaited = round.awaits(site)
-                phase = .collecting(round)
-                return (isAwaited ? [.ask(site)] : []) + act(on: verdict, now: now)
-            }
+            if let actions = rejoin(site, now: now) { return actions }
         case .disconnected(let site):
             present.remove(site)
             return forward(.disconnected(site), now: now)
         case .round(let roundEvent): return forward(roundEvent, now: now)
         case .summed:
-            guard case .summing(let id, _) = phase else { return [] }
+            guard case .summing(let id, let survivors) = phase else { return [] }
+            if id.kind == .training { missedRequired.formUnion(Set(terms.requiredSites).subtracting(survivors)) }
             return advance(after: id, now: now)
         case .summingFailed(let reason):
             guard case .summing(let id, _) = phase else { return [] }
@@ -175,6 +181,15 @@ package struct StudyStateMachine: Sendable {
 
     // MARK: Collecting
 
+    /// Notes that a site is here, and asks it again if the round under way awaits it; nil when no round needs to know.
+    private mutating func rejoin(_ site: SiteID, now: Duration) -> [Action]? {
+        present.insert(site)
+        guard case .collecting(var round) = phase, accepted.contains(site) else { return nil }
+        let verdict = round.handle(.connected(site), now: now)
+        phase = .collecting(round)
+        return (round.awaits(site) ? [.ask(site)] : []) + act(on: verdict, now: now)
+    }
+
     private mutating func forward(_ event: RoundStateMachine.Event, now: Duration) -> [Action] {
         guard case .collecting(var round) = phase else { return [] }
         let verdict = round.handle(event, now: now)
@@ -188,7 +203,6 @@ package struct StudyStateMachine: Sendable {
         case .wait: return []
         case .close(let survivors):
             latestRecords = (round.records + absentees).sorted { $0.site < $1.site }
-            if round.id.kind == .training { missedRequired.formUnion(Set(terms.requiredSites).subtracting(survivors)) }
             phase = .summing(round.id, survivors: survivors)
             return [.sum(round.id, survivors: survivors)]
         case .abort(let reason):
@@ -221,6 +235,7 @@ package struct StudyStateMachine: Sendable {
             guard !undecided || now - since >= .seconds(terms.progress.joinSeconds) else { return [] }
             phase = .waiting(RoundID(kind: .statistics, round: 0, attempt: 1), since: now)
             return proceed(now: now)
+        case .waiting where areRoundsDone: return conclude()
         case .waiting(let id, let since):
             let present = presentSites
             if present.count >= terms.minimumSites { return open(id, present: present, now: now) }
@@ -244,24 +259,30 @@ package struct StudyStateMachine: Sendable {
         return [.open(id, cohort: cohort)]
     }
 
-    /// A uniformly chosen share of the present sites, at least the minimum; the choice is seeded by the study.
+    /// A uniformly chosen share of the present sites, at least the minimum and never more than the ring can sum.
+    ///
+    /// Required sites that are present are always among them. The choice is seeded by the study.
     private func sample(_ present: [SiteID], id: RoundID) -> [SiteID] {
-        let wanted = Int((terms.participation * Double(present.count)).rounded(.up))
-        let size = min(present.count, max(terms.minimumSites, wanted))
+        let required = Set(terms.requiredSites).intersection(present)
+        // The product of a share like 0.07 may lie a rounding error above the whole number that is meant.
+        let wanted = Int((terms.participation * Double(present.count) - 1e-9).rounded(.up))
+        let size = min(present.count, terms.numbers.siteCapacity, max(terms.minimumSites, wanted, required.count))
         guard size < present.count else { return present }
         var generator = SeededGenerator(seed: seed, stream: "cohort/\(id.round)/\(id.attempt)")
-        var sites = present
-        sites.shuffle(using: &generator)
-        return sites.prefix(size).sorted()
+        var others = present.filter { !required.contains($0) }
+        others.shuffle(using: &generator)
+        return (required.sorted() + others).prefix(size).sorted()
     }
 
     private mutating func advance(after id: RoundID, now: Duration) -> [Action] {
-        guard let next = next(after: id) else {
-            let missed = missedRequired.sorted()
-            return finish(missed.isEmpty ? .completed : .degraded(.requiredSitesMissing(missed)))
-        }
+        guard let next = next(after: id) else { return conclude() }
         phase = .waiting(next, since: now)
         return proceed(now: now)
+    }
+
+    private mutating func conclude() -> [Action] {
+        let missed = missedRequired.sorted()
+        return finish(missed.isEmpty ? .completed : .degraded(.requiredSitesMissing(missed)))
     }
 
     /// The round after `id`; nil after the last evaluation.
@@ -289,10 +310,10 @@ extension StudyStateMachine {
         phase = .finished(outcome)
     }
 
-    /// The round that follows `id` after a restart: the next one when it was closed, another attempt otherwise.
-    package static func successor(of id: RoundID, wasClosed: Bool, study: Study) -> RoundID {
+    /// The round that follows `id` after a restart: the next one when it was closed, nil when that was the last one;
+    /// another attempt otherwise.
+    package static func successor(of id: RoundID, wasClosed: Bool, study: Study) -> RoundID? {
         guard wasClosed else { return RoundID(kind: id.kind, round: id.round, attempt: id.attempt + 1) }
-        let machine = StudyStateMachine(study: study, expectedSites: [])
-        return machine.next(after: id) ?? id
+        return StudyStateMachine(study: study, expectedSites: []).next(after: id)
     }
 }

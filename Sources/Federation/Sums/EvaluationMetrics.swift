@@ -2,15 +2,15 @@
 // From summed histograms and moments to accuracy, AUC with its bracket, losses and errors.
 
 #if canImport(Glibc)
-    import Glibc
+import Glibc
 #endif
 
 /// The natural logarithm; the only function of the mathematics library that this module needs.
 func logarithm(_ value: Double) -> Double {
     #if canImport(Glibc)
-        Glibc.log(value)
+    Glibc.log(value)
     #else
-        preconditionFailure("no mathematics library on this platform")
+    preconditionFailure("no mathematics library on this platform")
     #endif
 }
 
@@ -49,16 +49,13 @@ package struct EvaluationMetrics: Hashable, Sendable {
 extension EvaluationSum {
     /// The metrics in summed counts.
     ///
-    /// Errors: ``SumError/implausible`` for negative counts or more correct answers than rows.
+    /// Errors: ``SumError/implausible`` for sums that no data can give.
     package func metrics(
         of counts: Counts, labelRange: (minimum: Double, maximum: Double)
     ) throws(SumError) -> EvaluationMetrics {
+        try requirePlausible(counts)
         func moment(_ moment: Moment) -> Int64 { counts.moments[moment.rawValue] }
         let rows = moment(.rows)
-        let isPlausible =
-            counts.positives.allSatisfy { $0 >= 0 } && counts.negatives.allSatisfy { $0 >= 0 } && rows >= 0
-            && (0...rows).contains(moment(.correct))
-        guard isPlausible else { throw .implausible }
         var metrics = EvaluationMetrics(rows: Int(rows))
         guard rows > 0 else { return metrics }
         func mean(_ element: Moment) -> Double { Double(moment(element)) / Self.unitsPerOne / Double(rows) }
@@ -76,6 +73,49 @@ extension EvaluationSum {
             metrics.rSquared = variance > 0 ? 1 - mean(.squaredError) / variance : nil
         }
         return metrics
+    }
+
+    /// Refuses shapes of another study, negative sums, more correct answers than rows, and moments beyond what the rows
+    /// can have added.
+    private func requirePlausible(_ counts: Counts) throws(SumError) {
+        let elements = Self.tableCount(task) * bins
+        guard counts.positives.count == elements, counts.negatives.count == elements,
+            counts.moments.count == Moment.allCases.count, counts.moments.allSatisfy({ $0 >= 0 })
+        else { throw .implausible }
+        let rows = counts.moments[Moment.rows.rawValue]
+        guard counts.moments[Moment.correct.rawValue] <= rows else { throw .implausible }
+        try requireEveryRowOnce(counts, rows: rows)
+        // In doubles, because the products may not fit; one part in 10⁹ for their rounding.
+        let largest = Double(rows) * Self.unitsPerOne * (1 + 1e-9)
+        for moment in Moment.allCases {
+            let limit =
+                switch moment {
+                case .rows, .correct: Double(Int64.max)
+                case .logLoss: 30.0
+                case .squaredError where task != .regression: Double(Self.tableCount(task))
+                case .squaredError, .absoluteError, .label, .squaredLabel: Self.largestTerm
+                }
+            guard Double(counts.moments[moment.rawValue]) <= largest * limit else { throw .implausible }
+        }
+    }
+
+    /// Refuses histograms that do not hold every row once in each table, and with several classes every row as the
+    /// positive of exactly one.
+    private func requireEveryRowOnce(_ counts: Counts, rows: Int64) throws(SumError) {
+        var unclaimed = rows
+        for start in stride(from: 0, to: counts.positives.count, by: bins) {
+            var left = rows
+            for bin in start..<start + bins {
+                for count in [counts.positives[bin], counts.negatives[bin]] {
+                    guard (0...left).contains(count) else { throw .implausible }
+                    left -= count
+                }
+                guard counts.positives[bin] <= unclaimed else { throw .implausible }
+                unclaimed -= counts.positives[bin]
+            }
+            guard left == 0 else { throw .implausible }
+        }
+        if case .multiclass = task, unclaimed != 0 { throw .implausible }
     }
 
     /// cn_b = negatives in bins below b; strict = Σ pos_b cn_b; tie = Σ pos_b neg_b;

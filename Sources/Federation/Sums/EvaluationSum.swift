@@ -16,7 +16,8 @@ package struct EvaluationSum: Sendable {
         case correct
         /// Σ of the cross entropy, each clipped at 30, fixed point.
         case logLoss
-        /// Σ(score − label)², fixed point; for several classes summed over the classes.
+        /// Σ(score − label)², fixed point; for several classes summed over the classes. For a regression the squared error
+        /// in spans, clipped at ``largestTerm`` like the next.
         case squaredError
         case absoluteError
         /// Σ(label) and Σ(label²) in spans above the minimum, fixed point.
@@ -25,6 +26,8 @@ package struct EvaluationSum: Sendable {
     }
 
     package static let unitsPerOne = 1_048_576.0  // 2²⁰
+    /// The most that one row adds to a fixed-point moment: the sum over eight thousand million rows does not wrap.
+    package static let largestTerm = 1_000.0
 
     package let task: LearningTask
     package let bins: Int
@@ -47,7 +50,7 @@ package struct EvaluationSum: Sendable {
     }
 
     /// Histograms in each of the two sections.
-    private static func tableCount(_ task: LearningTask) -> Int {
+    static func tableCount(_ task: LearningTask) -> Int {
         switch task {
         case .binary: 1
         case .multiclass(let classes): classes
@@ -55,8 +58,9 @@ package struct EvaluationSum: Sendable {
         }
     }
 
+    /// min(⌊score · bins⌋, bins − 1), with scores held to 0...1; NaN is in bin 0.
     package func bin(of score: Double) -> Int {
-        score.isNaN ? 0 : max(0, min(Int(score * Double(bins)), bins - 1))
+        score.isNaN ? 0 : min(Int(min(max(score, 0), 1) * Double(bins)), bins - 1)
     }
 
     /// One site's counts, exact integers.
@@ -76,13 +80,14 @@ package struct EvaluationSum: Sendable {
     ///
     /// Shapes: `outputs` is `[rows, task.head.outputs]`, row-major; `labels` is `[rows]`.
     /// Units: outputs are probabilities, or values in the label's unit; `labelRange` is that of the contract.
+    /// An output that is NaN counts as wrong with the largest error, so that no model can stop a site.
+    /// - Precondition: labels are what ``LearningTask/head`` can learn.
     package func counts(outputs: [Float], labels: [Float], labelRange: (minimum: Double, maximum: Double)) -> Counts {
         let tables = Self.tableCount(task)
         var counts = Counts(
             positives: Array(repeating: 0, count: tables * bins), negatives: Array(repeating: 0, count: tables * bins),
             moments: Array(repeating: 0, count: Moment.allCases.count))
         func add(_ moment: Moment, _ value: Int64) { counts.moments[moment.rawValue] += value }
-        func fixed(_ value: Double) -> Int64 { Int64((min(max(value, -1e6), 1e6) * Self.unitsPerOne).rounded()) }
         let width = task.head.outputs
         precondition(outputs.count == labels.count * width, "one output row for each label")
         for row in labels.indices {
@@ -93,9 +98,9 @@ package struct EvaluationSum: Sendable {
                 let score = Double(outputs[row])
                 let isPositive = label > 0.5
                 if isPositive { counts.positives[bin(of: score)] += 1 } else { counts.negatives[bin(of: score)] += 1 }
-                add(.correct, (score >= 0.5) == isPositive ? 1 : 0)
-                add(.logLoss, fixed(Self.crossEntropy(isPositive ? score : 1 - score)))
-                add(.squaredError, fixed((score - label) * (score - label)))
+                add(.correct, !score.isNaN && (score >= 0.5) == isPositive ? 1 : 0)
+                add(.logLoss, Self.crossEntropy(isPositive ? score : 1 - score))
+                add(.squaredError, Self.squaredDifference(score, label))
             case .multiclass(let classes):
                 let scores = (0..<classes).map { Double(outputs[row * classes + $0]) }
                 let target = Int(label)
@@ -105,26 +110,39 @@ package struct EvaluationSum: Sendable {
                     } else {
                         counts.negatives[index * bins + bin(of: score)] += 1
                     }
-                    let difference = score - (index == target ? 1 : 0)
-                    add(.squaredError, fixed(difference * difference))
+                    add(.squaredError, Self.squaredDifference(score, index == target ? 1 : 0))
                 }
-                let best = scores.indices.max { scores[$0] < scores[$1] }
-                add(.correct, best == target ? 1 : 0)
-                add(.logLoss, fixed(Self.crossEntropy(scores[target])))
+                // The first of equals is the answer; nothing is when the target's score is NaN.
+                let isBest = scores.indices.allSatisfy { index in
+                    index < target ? scores[index] < scores[target] : scores[index] <= scores[target]
+                }
+                add(.correct, isBest ? 1 : 0)
+                add(.logLoss, Self.crossEntropy(scores[target]))
             case .regression:
                 let span = labelRange.maximum - labelRange.minimum
-                let error = (Double(outputs[row]) - label) / span
+                let error = abs(Double(outputs[row]) - label) / span
                 let position = (label - labelRange.minimum) / span
-                add(.absoluteError, fixed(abs(error)))
-                add(.squaredError, fixed(error * error))
-                add(.label, fixed(position))
-                add(.squaredLabel, fixed(position * position))
+                add(.absoluteError, Self.fixed(error))
+                add(.squaredError, Self.fixed(error * error))
+                add(.label, Self.fixed(position))
+                add(.squaredLabel, Self.fixed(position * position))
             }
         }
         return counts
     }
 
-    private static func crossEntropy(_ probability: Double) -> Double {
-        min(30, -logarithm(max(probability, 1e-13)))
+    /// A quantity as fixed point, held to 0...``largestTerm``; NaN is the largest.
+    private static func fixed(_ value: Double) -> Int64 {
+        Int64(((value < largestTerm ? max(value, 0) : largestTerm) * unitsPerOne).rounded())
+    }
+
+    /// −ln p in fixed point, at most 30; for NaN 30.
+    private static func crossEntropy(_ probability: Double) -> Int64 {
+        fixed(min(30, probability.isNaN ? 30 : -logarithm(max(probability, 1e-13))))
+    }
+
+    /// (score − label)² in fixed point, at most 1; for NaN 1.
+    private static func squaredDifference(_ score: Double, _ label: Double) -> Int64 {
+        fixed(score.isNaN ? 1 : min(1, (score - label) * (score - label)))
     }
 }

@@ -38,8 +38,9 @@ package struct StatisticsSum: Sendable {
 
     /// Reads the sum over all sites.
     ///
-    /// Errors: ``SumError/implausible`` when the sums cannot come from any data (negative counts, more present than
-    /// rows, a second moment below the squared first), which means that a site lied or is broken.
+    /// Errors: ``SumError/implausible`` when the sums cannot come from any data (negative counts, counts that do not
+    /// add up to the rows, a second moment below the squared first or above the first), which means that a site lied
+    /// or is broken.
     package func result(of sums: [Int64]) throws(SumError) -> Result {
         guard sums.count == layout.sections[0].count, let rows = sums.last, rows > 0 else { throw .implausible }
         var cursor = 0
@@ -52,8 +53,7 @@ package struct StatisticsSum: Sendable {
             let kind = contract.columns[index].kind
             if case .category(let category) = kind {
                 let counts = category.codes.map { _ in take() }
-                let missing = take()
-                guard (counts + [missing]).allSatisfy({ $0 >= 0 && $0 <= rows }) else { throw .implausible }
+                try Self.requirePartition(counts + [take()], of: rows)
                 columns.append(Self.treatment(of: category, counts: counts))
             } else {
                 let range = kind.quantityRange ?? (0, 1)
@@ -63,27 +63,48 @@ package struct StatisticsSum: Sendable {
                 columns.append(.quantity(mean: mean, deviation: deviation))
             }
         }
-        var classCounts: [Int] = []
+        var classCounts: [Int64] = []
         switch contract.label?.kind {
-        case .binary: classCounts = [Int(take()), Int(take())]
-        case .classes(let codes): classCounts = codes.map { _ in Int(take()) }
-        case .number, nil: break
+        case .binary: classCounts = [take(), take()]
+        case .classes(let codes): classCounts = codes.map { _ in take() }
+        case .number(_, let minimum, let maximum):
+            _ = try Self.moments(
+                count: take(), sum: take(), squares: take(), rows: rows, minimum: minimum, span: maximum - minimum)
+        case nil: break
         }
-        guard classCounts.allSatisfy({ $0 >= 0 }) else { throw .implausible }
-        return Result(preprocessing: Preprocessing(columns: columns), rows: Int(rows), classCounts: classCounts)
+        // Every row has a label.
+        if !classCounts.isEmpty { try Self.requirePartition(classCounts, of: rows) }
+        return Result(
+            preprocessing: Preprocessing(columns: columns), rows: Int(rows), classCounts: classCounts.map { Int($0) })
     }
 
-    /// Mean and population deviation; a constant or unseen column gets deviation 1, so that it becomes 0 everywhere.
+    /// Refuses counts that do not divide the rows into parts.
+    private static func requirePartition(_ counts: [Int64], of rows: Int64) throws(SumError) {
+        var left = rows
+        for count in counts {
+            guard (0...left).contains(count) else { throw .implausible }
+            left -= count
+        }
+        guard left == 0 else { throw .implausible }
+    }
+
+    /// Mean and population deviation; a constant or unseen column gets its span, so that it becomes 0 where it is
+    /// constant and stays within ±1 where it is not.
     private static func moments(
         count: Int64, sum: Int64, squares: Int64, rows: Int64, minimum: Double, span: Double
     ) throws(SumError) -> (mean: Double, deviation: Double) {
         guard count >= 0, count <= rows, sum >= 0, squares >= 0 else { throw .implausible }
-        guard count > 0 else { return (minimum + span / 2, 1) }
+        guard count > 0 else {
+            guard sum == 0, squares == 0 else { throw .implausible }
+            return (minimum + span / 2, span)
+        }
+        // z² ≤ z, and rounding keeps that.
+        guard squares <= sum else { throw .implausible }
         let mean = Double(sum) / unitsPerOne / Double(count)
         let variance = Double(squares) / unitsPerOne / Double(count) - mean * mean
         // Each value is rounded to 2⁻³⁰, so the difference of a constant column may be off by about that much.
         guard mean <= 1 + 1e-6, variance > -1e-8 else { throw .implausible }
-        let deviation = variance > 1e-8 ? variance.squareRoot() * span : 1
+        let deviation = variance > 1e-8 ? variance.squareRoot() * span : span
         return (minimum + mean * span, deviation)
     }
 
@@ -93,7 +114,8 @@ package struct StatisticsSum: Sendable {
         let kept = Array(category.codes.indices.dropFirst(category.dropsFirst ? 1 : 0))
         guard category.isStandardized, present > 0 else {
             return .category(
-                fill: fill, centers: Array(repeating: 0, count: kept.count), scales: Array(repeating: 1, count: kept.count))
+                fill: fill, centers: Array(repeating: 0, count: kept.count),
+                scales: Array(repeating: 1, count: kept.count))
         }
         let frequencies = kept.map { Double(counts[$0]) / Double(present) }
         let scales = frequencies.map { $0 > 0 && $0 < 1 ? ($0 * (1 - $0)).squareRoot() : 1 }

@@ -38,10 +38,7 @@ package struct UpdateSum: Sendable {
         let numbers = terms.numbers
         let bits = RingWidth.bits(
             sites: sites, maximumWeight: numbers.maximumWeight, valueBits: numbers.valueBits)
-        guard bits <= 32 else {
-            let capacity = (1 << 31) / (numbers.maximumWeight * (1 << (numbers.valueBits - 1)))
-            throw .tooManySites(limit: capacity)
-        }
+        guard bits <= 32 else { throw .tooManySites(limit: numbers.siteCapacity) }
         self.terms = terms
         self.parameterCount = parameterCount
         var sections = [
@@ -53,7 +50,9 @@ package struct UpdateSum: Sendable {
                 RingSection(name: "controls", count: parameterCount, elementBits: .bits32(ringBits: bits)))
         }
         layout = try ringLayout(sections)
-        do { fixedPoint = try FixedPoint(valueBits: numbers.valueBits, clip: numbers.clip) } catch { throw .layout(error) }
+        do { fixedPoint = try FixedPoint(valueBits: numbers.valueBits, clip: numbers.clip) } catch {
+            throw .layout(error)
+        }
     }
 
     /// The factor by which a local change is multiplied before quantising: 1, or for FedNova `stepScale` ÷ ‖a‖₁.
@@ -61,9 +60,9 @@ package struct UpdateSum: Sendable {
         if case .fedNova = terms.strategy { Self.stepScale / normalizingWeight } else { 1 }
     }
 
-    /// A non-negative quantity as 64-bit fixed point, saturating far below overflow of any sum.
+    /// A real number as 64-bit fixed point, held to ±10⁹, so that a sum over 8,000 sites does not wrap; NaN is 0.
     package static func fixed(_ value: Double) -> Int64 {
-        Int64((min(max(value, -1e9), 1e9) * unitsPerOne).rounded())
+        value.isNaN ? 0 : Int64((min(max(value, -1e9), 1e9) * unitsPerOne).rounded())
     }
 
     /// What the sums say, apart from the update itself.
@@ -80,13 +79,17 @@ package struct UpdateSum: Sendable {
     }
 
     /// Reads the section `totals` of a sum over `survivors` sites.
+    ///
+    /// Errors: ``SumError/weightless``; ``SumError/implausible`` for totals that no sites following the rules can give.
     package func summary(totals: [Int64], survivors: Int) throws(SumError) -> Summary {
         guard totals.count == Total.allCases.count, survivors > 0 else { throw .implausible }
         func total(_ element: Total) -> Int64 { totals[element.rawValue] }
         let weight = total(.weight)
         guard weight > 0 else { throw .weightless }
-        guard weight <= Int64(survivors) * Int64(terms.numbers.maximumWeight), total(.examples) >= 0,
-            total(.clipped) >= 0, total(.weightedSteps) >= 0
+        // Every site has a weight of at least 1.
+        let weights = Int64(survivors)...Int64(survivors) * Int64(terms.numbers.maximumWeight)
+        guard weights.contains(weight), total(.examples) >= 0, total(.weightedSteps) >= 0, total(.clipped) >= 0,
+            total(.clipped) <= Int64(parameterCount) * Int64(survivors)
         else { throw .implausible }
         var factor = 1 / (fixedPoint.scale * Double(weight))
         if case .fedNova = terms.strategy {
@@ -99,4 +102,11 @@ package struct UpdateSum: Sendable {
             clipRate: Double(total(.clipped)) / Double(max(1, parameterCount) * survivors),
             updateFactor: factor, controlFactor: 1 / (fixedPoint.scale * Double(survivors)))
     }
+}
+
+extension NumberTerms {
+    /// The most sites whose weighted sum a ring of 32 bits holds: the largest n with n·w·(2ᵛ⁻¹ − 1) ≤ 2³¹ − 1.
+    ///
+    /// Legend: w = ``maximumWeight``, v = ``valueBits``.
+    package var siteCapacity: Int { Int(Int32.max) / (maximumWeight * ((1 << (valueBits - 1)) - 1)) }
 }
