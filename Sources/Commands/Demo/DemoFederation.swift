@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts the daemons of a demo, gives them a study, follows it to its end, and stops them.
+
+import Federation
+import Foundation
+import Simulation
+import Store
+import StudyFiles
+import WireProtocol
+
+/// A federation of real processes on this machine, over real TLS.
+struct DemoFederation: Sendable {
+    let study: Study
+    let sites: [SampleSite]
+    let folder: DemoFolder
+    let project: ProjectFiles
+    let seed: UInt64?
+
+    /// What the parties' stores hold after the run.
+    struct Records: Sendable {
+        var study: StudyRecord
+        var rounds: [RoundRecord]
+        var sites: [SiteRecords]
+        var seconds: Double
+        /// Parties that did not stop when they were asked.
+        var killed: [String]
+    }
+
+    func run(display: SharedDisplay) async throws -> Records {
+        let began = ContinuousClock.now
+        let children = ChildProcesses()
+        do {
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    try await children.watch()
+                    return false
+                }
+                group.addTask {
+                    try await start(children)
+                    try await follow(display)
+                    return true
+                }
+                defer { group.cancelAll() }
+                while let isDone = try await group.next(), !isDone {}
+            }
+        } catch {
+            _ = await children.stop()
+            throw error
+        }
+        let seconds = (ContinuousClock.now - began).inSeconds
+        await display.finish()
+        let killed = await children.stop()
+        return try await records(seconds: seconds, killed: killed)
+    }
+
+    // MARK: Parties
+
+    private func start(_ children: ChildProcesses) async throws {
+        try await children.add(daemon("aggregator", program: "consilium-aggregator", file: "aggregator.yaml"))
+        let port = try await listeningPort()
+        try folder.writeAggregatorEnvironment(port: port)
+        for site in sites {
+            let name = site.configuration.site
+            try folder.writeEnvironment(of: name, port: port, seed: seed.map { SiteSeed.value($0, of: name) })
+            try await children.add(daemon(name.rawValue, program: "consilium-site", file: "site.yaml"))
+        }
+        while !FileManager.default.fileExists(atPath: folder.controlSocket) {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
+    private func daemon(_ party: String, program: String, file: String) throws -> ChildProcess {
+        try ChildProcess(
+            name: party, program: project.programs.appending(path: program),
+            arguments: ["--config", folder.root.appending(path: "\(party)/\(file)").path],
+            environment: try folder.environment(of: party), log: folder.log(of: party))
+    }
+
+    /// The port that the aggregator announces once it listens.
+    private func listeningPort() async throws -> Int {
+        struct Announcement: Decodable {
+            var port: Int
+        }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while ContinuousClock.now < deadline {
+            if let data = try? Data(contentsOf: folder.listening),
+                let announcement = try? JSONDecoder().decode(Announcement.self, from: data)
+            {
+                return announcement.port
+            }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw CommandError(
+            .notDone, "the aggregator did not listen within 30 seconds", hint: "use --keep and read its log")
+    }
+
+    // MARK: The study
+
+    private func follow(_ display: SharedDisplay) async throws {
+        let socket = folder.controlSocket
+        _ = try await ControlClient.ask(.submit(study.canonicalBytes), at: socket)
+        let watch = StudyWatch(
+            study: study.hash, minimumSites: study.federation.minimumSites,
+            expectedSites: Set(sites.map(\.configuration.site)),
+            store: try AggregatorStore.openReadOnly(directory: folder.aggregatorState.path),
+            interval: .milliseconds(100))
+        try await watch.follow(
+            ask: { try await ControlClient.status(at: socket) }, onChange: { await display.show($0) })
+    }
+
+    private func records(seconds: Double, killed: [String]) async throws -> Records {
+        let store = try AggregatorStore.openReadOnly(directory: folder.aggregatorState.path)
+        let hash = study.hash
+        guard let record = try await store.study(hash) else {
+            throw CommandError(.notDone, "the aggregator's store lacks the study", hint: "use --keep and read its log")
+        }
+        var records: [SiteRecords] = []
+        for site in sites {
+            let name = site.configuration.site
+            let store = try SiteStore.openReadOnly(directory: folder.site(name).appending(path: "state").path)
+            records.append(try await SiteRecords(store, site: name, study: hash))
+        }
+        return Records(
+            study: record, rounds: try await store.rounds(study: hash), sites: records, seconds: seconds,
+            killed: killed)
+    }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// The demo's work folder: certificates, configuration, tables, state and logs of every party.
+
+import Federation
+import Foundation
+import StudyFiles
+
+/// A folder in which each party has a folder of its own.
+///
+///     certs/        authority and leaf certificates with their keys
+///     aggregator/   aggregator.yaml, environment, tls/, state/, log
+///     <site>/       site.yaml, tables, environment, tls/, state/, log
+struct DemoFolder: Sendable {
+    let root: URL
+
+    var aggregator: URL { root.appending(path: "aggregator") }
+    var aggregatorState: URL { aggregator.appending(path: "state") }
+    var controlSocket: String { aggregatorState.appending(path: "control.sock").path }
+    var listening: URL { aggregatorState.appending(path: "listening.json") }
+
+    func site(_ name: SiteID) -> URL { root.appending(path: name.rawValue) }
+    func log(of party: String) -> URL { root.appending(path: "\(party)/log") }
+
+    /// Makes the folder: `kept`, which must be new or empty, or a temporary one.
+    init(kept: String?) throws {
+        let files = FileManager.default
+        if let kept {
+            root = URL(fileURLWithPath: kept).standardizedFileURL
+            if let content = try? files.contentsOfDirectory(atPath: root.path), !content.isEmpty {
+                throw CommandError(
+                    .notDone, "the folder \(kept) is not empty", hint: "name a new folder, or empty this one")
+            }
+        } else {
+            root = files.temporaryDirectory.appending(path: "consilium-demo-\(UUID().uuidString.prefix(8))")
+        }
+        // `sockaddr_un` holds 107 bytes and a zero.
+        let socket = root.appending(path: "aggregator/state/control.sock").path
+        guard socket.utf8.count <= 107 else {
+            throw CommandError(
+                .notDone, "the path of the folder is too long for a socket in it",
+                hint: "name a folder with a shorter path")
+        }
+        do {
+            try files.createDirectory(
+                at: root, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw CommandError(
+                .notDone, "the folder \(root.path) cannot be made", hint: "check that its parent may be written")
+        }
+    }
+
+    func remove() { try? FileManager.default.removeItem(at: root) }
+
+    /// Makes certificates and the parties' folders.
+    func prepare(sites: [SampleSite], port: Int, project: ProjectFiles) async throws {
+        let certificates = root.appending(path: "certs")
+        try await run(project.makeAuthority, [certificates.path])
+        try await run(project.makeLeaf, [certificates.path, "aggregator", "aggregator"])
+        for site in sites {
+            try await run(project.makeLeaf, [certificates.path, site.configuration.site.rawValue, "site"])
+        }
+        do {
+            try makeAggregator(sites: sites, port: port, certificates: certificates)
+            for site in sites { try make(site, certificates: certificates) }
+        } catch {
+            throw CommandError(error)
+        }
+    }
+
+    private func makeAggregator(sites: [SampleSite], port: Int, certificates: URL) throws {
+        try installTLS(in: aggregator, from: certificates, name: "aggregator")
+        let names = sites.map(\.configuration.site.rawValue).joined(separator: ", ")
+        try write(
+            """
+            # The aggregator of a demo; every key is explained by `consilium-aggregator --config-reference`.
+            federation: demo
+            stateDirectory: state
+            tls:
+              certificate: tls/aggregator.pem
+              privateKey: tls/aggregator.key
+              authority: tls/authority.pem
+            sites: [\(names)]
+
+            """, to: aggregator.appending(path: "aggregator.yaml"))
+        try writeAggregatorEnvironment(port: port)
+    }
+
+    private func make(_ site: SampleSite, certificates: URL) throws {
+        let files = FileManager.default
+        let name = site.configuration.site
+        let folder = self.site(name)
+        try installTLS(in: folder, from: certificates, name: name.rawValue)
+        let items = try files.contentsOfDirectory(at: site.folder, includingPropertiesForKeys: [.isRegularFileKey])
+        for item in items where try item.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true {
+            try files.copyItem(at: item, to: folder.appending(path: item.lastPathComponent))
+        }
+    }
+
+    /// Tells a site where the aggregator listens and where its own files are.
+    ///
+    /// - Parameter seed: replaces the system's randomness, for a demo that can be repeated.
+    func writeEnvironment(of site: SiteID, port: Int, seed: UInt64?) throws {
+        let folder = self.site(site)
+        func path(_ name: String) -> String { folder.appending(path: name).path }
+        var values = [
+            "CONSILIUM_AGGREGATOR_HOST": "localhost", "CONSILIUM_AGGREGATOR_PORT": "\(port)",
+            "CONSILIUM_AGGREGATOR_SERVER_NAME": "localhost", "CONSILIUM_STATE_DIRECTORY": path("state"),
+            "CONSILIUM_TLS_CERTIFICATE": path("tls/\(site).pem"), "CONSILIUM_TLS_PRIVATE_KEY": path("tls/\(site).key"),
+            "CONSILIUM_TLS_AUTHORITY": path("tls/authority.pem"),
+        ]
+        if let seed { values["CONSILIUM_INSECURE_SEED_FOR_SIMULATION"] = "\(seed)" }
+        try writeEnvironment(values, in: folder)
+    }
+
+    /// Tells the aggregator where to listen; written again once a port is known, so that a restart by hand takes the
+    /// same.
+    func writeAggregatorEnvironment(port: Int) throws {
+        try writeEnvironment(
+            ["CONSILIUM_LISTEN_HOST": "127.0.0.1", "CONSILIUM_LISTEN_PORT": "\(port)"], in: aggregator)
+    }
+
+    /// The lines of a party's `environment` file.
+    func environment(of party: String) throws -> [String: String] {
+        let text = try String(contentsOf: root.appending(path: "\(party)/environment"), encoding: .utf8)
+        return Dictionary(
+            text.split(separator: "\n").compactMap { line in
+                line.firstIndex(of: "=").map { (String(line[..<$0]), String(line[line.index(after: $0)...])) }
+            }, uniquingKeysWith: { _, last in last })
+    }
+
+    // MARK: Files
+
+    private func installTLS(in folder: URL, from certificates: URL, name: String) throws {
+        let files = FileManager.default
+        let tls = folder.appending(path: "tls")
+        try files.createDirectory(at: tls, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        for file in ["\(name).pem", "\(name).key", "authority.pem"] {
+            try files.copyItem(at: certificates.appending(path: file), to: tls.appending(path: file))
+        }
+        try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: tls.appending(path: "\(name).key").path)
+    }
+
+    /// `KEY=VALUE` lines, the form of systemd's `EnvironmentFile`.
+    private func writeEnvironment(_ values: [String: String], in folder: URL) throws {
+        let lines = values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }
+        try write(lines.joined(), to: folder.appending(path: "environment"))
+    }
+
+    private func write(_ text: String, to file: URL) throws {
+        try Data(text.utf8).write(to: file, options: .atomic)
+    }
+
+    private func run(_ script: URL, _ arguments: [String]) async throws {
+        let log = root.appending(path: "certificates-log")
+        let party = try ChildProcess(
+            name: script.lastPathComponent, program: script, arguments: arguments, environment: [:], log: log)
+        let status = try await party.exitStatus()
+        guard status == 0 else {
+            throw CommandError(
+                .notDone, "\(script.lastPathComponent) failed with status \(status)\n\(party.lastLines(3))",
+                hint: "the demo needs OpenSSL 3 and a writable folder")
+        }
+        try? FileManager.default.removeItem(at: log)
+    }
+}
