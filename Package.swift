@@ -23,9 +23,12 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioExtras = Target.Dependency.product(name: "NIOExtras", package: "swift-nio-extras")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
+let nioTestUtils = Target.Dependency.product(name: "NIOTestUtils", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -34,6 +37,7 @@ let package = Package(
     name: "consilium",
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
@@ -61,11 +65,13 @@ let package = Package(
             swiftSettings: pure),
         // Edges
         .target(
-            name: "ClinicalData", dependencies: [crypto, "CZlib", "Federation", "Kernels"], swiftSettings: shared),
+            name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels"], swiftSettings: shared),
         .target(name: "ModelFiles", dependencies: ["Federation", "NeuralNetworks"], swiftSettings: shared),
         .target(
             name: "PeerTransport",
-            dependencies: [crypto, logging, nioCore, nioExtras, nioHTTP1, nioPosix, nioSSL, x509],
+            dependencies: [
+                crypto, logging, nioCore, nioExtras, nioHTTP1, nioPosix, nioSSL, nioTLS, swiftASN1, x509,
+            ],
             swiftSettings: shared),
         .target(name: "Store", dependencies: ["Federation", grdb], swiftSettings: shared),
         .target(
@@ -88,7 +94,28 @@ let package = Package(
             ], swiftSettings: shared),
         // Commands and programs
         .target(
-            name: "DaemonSupport", dependencies: [argumentParser, "Kernels", logging, serviceLifecycle, "StudyFiles", unixSignals],
+            name: "Commands",
+            dependencies: [
+                argumentParser, "ClinicalData", "Federation", logging, "ModelFiles", nioPosix, "NeuralNetworks",
+                "PeerTransport", "RingArithmetic", "Simulation", "Store", "StudyFiles", unixSignals, "WireProtocol",
+            ], swiftSettings: shared),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "AggregatorService", "ClinicalData", "Federation", logging, nioPosix, "NeuralNetworks",
+                "PeerTransport", "Randomness", "SiteService", "Store", "StudyFiles", "WireProtocol",
+            ], swiftSettings: shared),
+        .executableTarget(name: "consilium", dependencies: ["Commands"], swiftSettings: shared),
+        .executableTarget(
+            name: "consilium-bench",
+            dependencies: [
+                "AggregatorService", argumentParser, "ClinicalData", "Federation", "Kernels", logging,
+                "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "SiteService", "Store",
+                "StudyFiles", "WireProtocol",
+            ], swiftSettings: shared),
+        .target(
+            name: "DaemonSupport",
+            dependencies: [argumentParser, "Kernels", logging, serviceLifecycle, "StudyFiles", unixSignals],
             swiftSettings: shared),
         .executableTarget(
             name: "consilium-aggregator",
@@ -104,20 +131,42 @@ let package = Package(
             name: "ClinicalDataTests", dependencies: ["CZlib", "ClinicalData", "Federation", "Kernels"],
             swiftSettings: shared),
         .testTarget(
-            name: "FederationTests", dependencies: ["Federation", "ModelFiles", "NeuralNetworks", "Randomness", "RingArithmetic"],
+            name: "FederationTests",
+            dependencies: ["Federation", "ModelFiles", "NeuralNetworks", "Randomness", "RingArithmetic"],
             swiftSettings: shared),
+        .testTarget(name: "CommandsTests", exclude: ["Files", "Transcripts"], swiftSettings: shared),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
         .testTarget(
             name: "NeuralNetworksTests",
             dependencies: ["AllocationCounter", "ModelFiles", "NeuralNetworks", "Randomness", "Tensors"],
             swiftSettings: shared),
+        .testTarget(
+            name: "PeerTransportTests",
+            dependencies: [
+                logging, nioCore, nioHTTP1, nioPosix, nioSSL, nioTLS, nioTestUtils, "PeerTransport", "TestSupport",
+            ], swiftSettings: shared),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"], swiftSettings: shared),
         .testTarget(
             name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
         .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "ClinicalData", "Federation", logging, nioPosix, "Simulation", "Store", "StudyFiles",
+            ], exclude: ["pooled_reference.py"],
+            swiftSettings: shared),
+        .testTarget(
+            name: "StoreTests", dependencies: ["Federation", grdb, "Store", "SyncCounter"], swiftSettings: shared),
+        .testTarget(
             name: "StudyFilesTests",
             dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles"],
             swiftSettings: shared),
+        .target(name: "SyncCounter", path: "Tests/SyncCounter"),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
+        .target(
+            name: "TestSupport", dependencies: [crypto, swiftASN1, x509], path: "Tests/TestSupport",
+            swiftSettings: shared),
+        .testTarget(
+            name: "WireProtocolTests", dependencies: ["Federation", "Randomness", "WireProtocol"],
+            swiftSettings: shared),
     ]
 )

@@ -27,7 +27,7 @@ import sys
 
 LAYERS = {
     "executables": {"consilium", "consilium-site", "consilium-aggregator", "consilium-bench"},
-    "commands": {"Commands", "Simulation"},
+    "commands": {"Commands", "DaemonSupport", "Simulation"},
     "services": {"SiteService", "AggregatorService"},
     "edges": {"WireProtocol", "PeerTransport", "Store", "ClinicalData", "ModelFiles", "StudyFiles", "Enrolment"},
     "domain": {"Federation", "NeuralNetworks", "DifferentialPrivacy", "SecureAggregation", "TransparencyLog",

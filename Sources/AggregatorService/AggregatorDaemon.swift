@@ -68,9 +68,10 @@ package struct AggregatorDaemon: Service {
                 }
             }
         } catch is CancellationError {
-            logger.notice("aggregator stopped")
+            // Told to stop.
         }
         try await workers.shutdownGracefully()
+        logger.notice("aggregator stopped")
     }
 
     private static func announce(port: Int, in directory: String, logger: Logger) {

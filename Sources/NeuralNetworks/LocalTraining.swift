@@ -55,4 +55,14 @@ package struct TrainingSummary: Hashable, Sendable {
     package var normalizingWeight: Double
     /// Σ of the learning rates of the steps, what SCAFFOLD divides the update by (K·η for a constant rate).
     package var learningRateSum: Double
+
+    package init(
+        steps: Int, examples: Int, meanLoss: Double, normalizingWeight: Double, learningRateSum: Double
+    ) {
+        self.steps = steps
+        self.examples = examples
+        self.meanLoss = meanLoss
+        self.normalizingWeight = normalizingWeight
+        self.learningRateSum = learningRateSum
+    }
 }

@@ -73,7 +73,7 @@ package actor Site {
     ///
     /// - Throws: ``StoreError`` when the site's own store fails. A network that is down is not an error.
     package func run(connect: @escaping @Sendable () async throws -> any PeerConnection) async throws {
-        defer { stopWaiters() }
+        try await sweepFiles()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.keepConnected(connect) }
             group.addTask {
@@ -81,8 +81,21 @@ package actor Site {
                     for await item in self.work { rounds.addTask { try await self.perform(item) } }
                 }
             }
-            defer { group.cancelAll() }
+            // Rounds may be waiting for a link that will not come: the group could not end before they are told.
+            defer {
+                group.cancelAll()
+                stopWaiters()
+            }
             try await group.next()
+        }
+    }
+
+    /// Removes the files that a crash left between their making and their record.
+    private func sweepFiles() async throws {
+        for folder in FileVault.Folder.allCases {
+            let needed = try await store.neededFiles(in: folder)
+            let vault = vault
+            try await workers.runIfActive { _ = try vault.removeAll(in: folder, except: needed) }
         }
     }
 

@@ -48,7 +48,8 @@ package struct SiteDaemon: Service {
             settings: SiteSettings(site: configuration.site, approvals: configuration.approvals), store: store,
             vault: vault, workers: workers, random: random,
             datasets: FileDatasets(
-                Dictionary(configuration.datasets.map { ($0.name, $0.mapping) }, uniquingKeysWith: { first, _ in first })),
+                Dictionary(
+                    configuration.datasets.map { ($0.name, $0.mapping) }, uniquingKeysWith: { first, _ in first })),
             logger: logger)
         logger.notice("site started", metadata: ["site": "\(configuration.site)"])
         let endpoint = configuration.aggregator
@@ -62,8 +63,9 @@ package struct SiteDaemon: Service {
                 }
             }
         } catch is CancellationError {
-            logger.notice("site stopped")
+            // Told to stop.
         }
         try await workers.shutdownGracefully()
+        logger.notice("site stopped")
     }
 }

@@ -50,7 +50,7 @@ import WireProtocol
         #expect(RefusalReason.allCases.map(\.rawValue) == ["wrongLength", "wrongDigest", "malformedVector"])
         #expect(
             RefusalCode.allCases.map(\.rawValue) == [
-                "version", "notMember", "alreadyConnected", "protocolViolation", "rateLimit", "shuttingDown",
+                "version", "notMember", "alreadyConnected", "protocolViolation", "rateLimit", "unavailable",
             ])
         #expect(RoundStage.allCases.map(\.rawValue) == ["asked", "downloading", "computing", "uploading"])
         #expect(AggregatorMessage.RoundEnding.allCases.map(\.rawValue) == ["closed", "abandoned"])

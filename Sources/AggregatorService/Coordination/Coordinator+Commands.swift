@@ -18,7 +18,8 @@ extension Coordinator {
         } catch {
             logger.error("a command failed", metadata: ["error": "\(error)"])
             return .error(
-                message: "the aggregator could not write its store", hint: "see the aggregator's log and free disk space")
+                message: "the aggregator could not write its store",
+                hint: "see the aggregator's log and free disk space")
         }
     }
 
@@ -33,11 +34,15 @@ extension Coordinator {
         guard runs[hash] == nil else { return .submitted(study: hash, wasKnown: true) }
         if !settings.members.isEmpty, settings.members.count < study.federation.minimumSites {
             return .error(
-                message: "the study needs \(study.federation.minimumSites) sites, the federation has \(settings.members.count)",
+                message:
+                    "the study needs \(study.federation.minimumSites) sites, the federation has \(settings.members.count)",
                 hint: "lower federation.minimumSites or add sites")
         }
-        let parameterBytes = 4 * ((try? Network(
-            study.model, inputs: study.data.features.count, head: study.task.head).parameterCount) ?? 0)
+        let parameterBytes =
+            4
+            * ((try? Network(
+                study.model, inputs: study.data.features.count, head: study.task.head
+            ).parameterCount) ?? 0)
         guard parameterBytes <= settings.maximumModelBytes else {
             return .error(
                 message: "the model has \(parameterBytes) bytes, this aggregator allows \(settings.maximumModelBytes)",
@@ -59,9 +64,6 @@ extension Coordinator {
         }
         if case .finished = run.machine.phase {
             return .error(message: "the study has ended already", hint: "see `consilium study status`")
-        }
-        if let task = run.current?.taskHash {
-            for site in run.accepted { sessions[site]?.send(.roundEnded(task: task, .abandoned)) }
         }
         try await advance(hash, .stop)
         return .stopped(study: hash)

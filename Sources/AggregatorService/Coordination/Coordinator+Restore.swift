@@ -4,6 +4,7 @@
 import Federation
 import Logging
 import ModelFiles
+import NIOPosix
 import Store
 
 extension Coordinator {
@@ -13,6 +14,7 @@ extension Coordinator {
     /// whose sum was not finished is summed again from its uploads.
     /// - Throws: ``StoreError``, or an error that says which study in the store cannot be read.
     func restore() async throws {
+        try await sweepFiles()
         for record in try await store.studies() {
             let study = try Study(canonicalBytes: record.canonicalBytes)
             var run = StudyRun(
@@ -26,6 +28,22 @@ extension Coordinator {
             add(run)
         }
         if !order.isEmpty { logger.info("studies restored", metadata: ["count": "\(order.count)"]) }
+    }
+
+    /// Removes what a crash left behind; partial uploads of open rounds are kept, their sites go on where they end.
+    private func sweepFiles() async throws {
+        var uploads = try await store.neededFiles(in: .uploads)
+        for study in try await store.studies() where study.outcome == nil {
+            guard let round = try await store.latestRound(study: study.hash), round.state == .open else { continue }
+            for site in round.cohort { uploads.insert(CurrentRound.uploadName(site, task: round.taskHash)) }
+        }
+        let models = try await store.neededFiles(in: .models)
+        let kept = uploads
+        let vault = vault
+        try await workers.runIfActive {
+            try vault.removeAll(in: .models, except: models)
+            try vault.removeAll(in: .uploads, except: kept)
+        }
     }
 
     private func version(_ role: ModelRecord.Role, of study: Digest) async throws -> ModelVersion? {
@@ -53,6 +71,10 @@ extension Coordinator {
             }
             return
         }
+        run.lastSum = rounds.last { $0.state == .closed }.map { round in
+            let included = round.participation.filter { $0.word == Participation.included.word }
+            return LastSum(task: round.taskHash, survivors: Set(included.map(\.site)))
+        }
         let missed = Set(run.study.federation.requiredSites).filter { site in
             rounds.contains { round in
                 round.id.kind == .training && round.state == .closed
@@ -74,16 +96,20 @@ extension Coordinator {
     ) async throws {
         let task = try RoundTask(canonicalBytes: round.taskBytes)
         let sum = RoundSum(layout: try Self.layout(of: run, task: task))
-        var current = CurrentRound(task: task, taskHash: round.taskHash, sum: sum, opened: now)
+        var current = CurrentRound(
+            task: task, taskHash: round.taskHash, cohort: round.cohort, sum: sum, opened: now)
+        var uploadTimes: [SiteID: Duration] = [:]
         for upload in try await store.uploads(taskHash: round.taskHash) {
             let file = try vault.file(upload.file)
             guard try sum.add(upload.site, file: file) == nil else { continue }
             current.received.insert(upload.site)
+            uploadTimes[upload.site] = .milliseconds(upload.receivedMilliseconds - round.openedMilliseconds)
             current.bytesUp += file.byteCount
         }
         run.current = current
         run.machine = StudyStateMachine(
             study: run.study, expectedSites: settings.members, accepted: accepted, missedRequired: missed,
-            next: round.id, cohort: round.cohort, uploaded: current.received.sorted(), now: now)
+            next: round.id, cohort: round.cohort, uploaded: current.received.sorted(),
+            uploadTimes: uploadTimes, now: now)
     }
 }

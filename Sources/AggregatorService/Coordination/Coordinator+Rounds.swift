@@ -39,7 +39,8 @@ extension Coordinator {
             try await advance(hash, .stop)
             return
         }
-        let current = CurrentRound(task: task, taskHash: task.hash, sum: RoundSum(layout: layout), opened: now)
+        let current = CurrentRound(
+            task: task, taskHash: task.hash, cohort: cohort, sum: RoundSum(layout: layout), opened: now)
         try await store.openRound(
             study: hash, id: id, taskHash: current.taskHash, taskBytes: task.canonicalBytes, cohort: cohort,
             at: wallMilliseconds())
@@ -70,18 +71,22 @@ extension Coordinator {
     /// Whether `site` may upload its vector for `task` now. Called by the session's reader, outside the event queue.
     func admitUpload(from site: SiteID, task: Digest, byteCount: Int) -> UploadAdmission {
         guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }), let current = runs[hash]?.current
-        else { return .notAwaited }
+        else {
+            return .notAwaited(isIncluded: order.contains { runs[$0]?.lastSum?.includes(site, task: task) ?? false })
+        }
         guard !current.received.contains(site) else { return .alreadyReceived }
-        guard case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site) else { return .notAwaited }
+        guard case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site) else {
+            return .notAwaited(isIncluded: false)
+        }
         guard byteCount == current.sum.layout.packedByteCount else {
             post(.refusedUpload(site, task: task, .wrongLength))
             return .refused(.wrongLength)
         }
         do {
-            return .spool(try vault.partialUpload(named: "\(task.hex)-\(site)"))
+            return .spool(try vault.partialUpload(named: current.uploadName(site)))
         } catch {
             logger.error("cannot spool an upload", metadata: ["site": "\(site)", "error": "\(error)"])
-            return .notAwaited
+            return .obstructed
         }
     }
 
@@ -126,7 +131,7 @@ extension Coordinator {
         case .failure(.obstructed(let cause)):
             // The site keeps its vector and offers it again when it reconnects.
             logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(cause)"])
-            sessions[site]?.refuse(.shuttingDown)
+            sessions[site]?.refuse(.unavailable)
         }
     }
 
@@ -145,6 +150,15 @@ extension Coordinator {
                 sum: current.sum, model: run.model, controls: run.controls, moments: run.moments, vault: vault))
     }
 
+    /// Sums again after the server could not write, once its pause is over.
+    func sumObstructed(_ hash: Digest) {
+        guard let again = runs[hash]?.current?.sumAgain, now >= again,
+            case .summing(let id, let survivors)? = runs[hash]?.machine.phase
+        else { return }
+        runs[hash]?.current?.sumAgain = nil
+        startSum(id, survivors: survivors, study: hash)
+    }
+
     func summed(_ hash: Digest, _ id: RoundID, _ outcome: SumOutcome) async throws {
         guard let run = runs[hash], let current = run.current, case .summing(id, let survivors) = run.machine.phase
         else { return }
@@ -161,8 +175,7 @@ extension Coordinator {
         case .obstructed(let cause):
             logger.error("cannot finish the round, trying again", metadata: ["error": "\(cause)"])
             runs[hash]?.progress.explanation = "the aggregator cannot write its files; see its log"
-            try await Task.sleep(for: .seconds(1))
-            startSum(id, survivors: survivors, study: hash)
+            runs[hash]?.current?.sumAgain = now + .seconds(1)
             return
         case .statistics(let result):
             runs[hash]?.model = result.model
@@ -200,9 +213,17 @@ extension Coordinator {
                 "study": "\(hash.short)", "kind": "\(id.kind.rawValue)", "round": "\(id.round)",
                 "survivors": "\(survivors.count)", "seconds": "\(summary.seconds)",
             ])
-        for site in current.received { sessions[site]?.send(.roundEnded(task: current.taskHash, .closed)) }
+        tell(current.cohort, task: current.taskHash, included: Set(survivors))
+        runs[hash]?.lastSum = LastSum(task: current.taskHash, survivors: Set(survivors))
         runs[hash]?.current = nil
         try await advance(hash, .summed)
+    }
+
+    /// Tells sites that a task has ended: `closed` says that the site's own vector is in the sum.
+    func tell(_ sites: [SiteID], task: Digest, included: Set<SiteID>) {
+        for site in sites {
+            sessions[site]?.send(.roundEnded(task: task, included.contains(site) ? .closed : .abandoned))
+        }
     }
 
     /// Uploads of the round, and files that its result replaces, have served.
@@ -212,10 +233,17 @@ extension Coordinator {
             models.contains { $0.role == .controls } ? run.controls : nil,
             models.contains { $0.role == .moments } ? run.moments : nil,
         ].compactMap { $0 }.filter { old in !models.contains { $0.blob.digest == old.digest } }
+        var unused: [BlobReference] = []
+        for blob in replaced {
+            // Studies that differ in name only share their files.
+            if try await !store.isLatestModel(blob.digest) { unused.append(blob) }
+        }
         let vault = vault
+        let removed = unused
         try await workers.runIfActive {
             for upload in uploads { try vault.remove(upload.file) }
-            for blob in replaced { try vault.remove(try vault.file(blob)) }
+            for site in current.cohort { try vault.removePartialUpload(named: current.uploadName(site)) }
+            for blob in removed { try vault.remove(try vault.file(blob)) }
         }
     }
 
@@ -231,7 +259,7 @@ extension Coordinator {
         try await store.abandonRound(
             study: hash, id: id, reason: reason.word, participation: run.machine.latestRecords, at: wallMilliseconds())
         try await dropFiles(of: run, current: current, keeping: [])
-        for site in run.accepted { sessions[site]?.send(.roundEnded(task: current.taskHash, .abandoned)) }
+        tell(current.cohort, task: current.taskHash, included: [])
         runs[hash]?.current = nil
     }
 
@@ -245,7 +273,12 @@ extension Coordinator {
             hash: hash, outcome: outcome.word, explanation: explanation, releasedModel: run.model?.blob.digest,
             at: wallMilliseconds())
         runs[hash]?.progress.explanation = explanation
-        runs[hash]?.current = nil
+        if let current = run.current {
+            // Stopped in the middle of a round.
+            try await dropFiles(of: run, current: current, keeping: [])
+            tell(current.cohort, task: current.taskHash, included: [])
+            runs[hash]?.current = nil
+        }
         logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome.word)"])
         for site in run.accepted {
             sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))

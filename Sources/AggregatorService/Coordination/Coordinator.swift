@@ -98,7 +98,7 @@ actor Coordinator {
 
     /// Tells every site that the server goes away.
     func shutDown() {
-        for session in sessions.values { session.refuse(.shuttingDown) }
+        for session in sessions.values { session.refuse(.unavailable) }
     }
 
     // MARK: Events
@@ -130,7 +130,11 @@ actor Coordinator {
             runs[study]?.deliveries.insert(site)
         case .summed(let study, let id, let outcome): try await summed(study, id, outcome)
         case .control(let request, let reply): reply.resume(returning: await answer(request))
-        case .tick: for hash in order { try await advance(hash, .tick) }
+        case .tick:
+            for hash in order {
+                sumObstructed(hash)
+                try await advance(hash, .tick)
+            }
         }
     }
 
@@ -166,6 +170,10 @@ actor Coordinator {
             if !wasAccepted {
                 try await store.recordDecision(study: study, site: site, decision, at: wallMilliseconds())
                 logger.info("site accepted the study", metadata: ["site": "\(site)", "study": "\(study.short)"])
+            }
+            if wasAccepted, let last = run.lastSum {
+                // The site may have missed how its last round ended.
+                tell([site], task: last.task, included: last.survivors)
             }
             try await advance(study, wasAccepted ? .connected(site) : .accepted(site))
         case .declined(let reason):

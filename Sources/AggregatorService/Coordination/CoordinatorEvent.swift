@@ -29,8 +29,10 @@ enum UploadAdmission {
     case spool(PartialFile)
     /// The vector is here and durable; the site's receipt was lost.
     case alreadyReceived
-    /// The round does not, or no longer, await this site.
-    case notAwaited
+    /// The round does not, or no longer, await this site; its vector may be in the sum already.
+    case notAwaited(isIncluded: Bool)
+    /// The server cannot write its spool.
+    case obstructed
     case refused(RefusalReason)
 }
 

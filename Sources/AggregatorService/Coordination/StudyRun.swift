@@ -16,6 +16,8 @@ struct StudyRun {
 
     /// The round that collects or is being summed.
     var current: CurrentRound?
+    /// The latest round that closed; its members may have missed the news.
+    var lastSum: LastSum?
     /// The latest global model; nil before the statistics round.
     var model: ModelVersion?
     /// SCAFFOLD's server control, after the first training round.
@@ -51,6 +53,7 @@ struct ModelVersion {
 struct CurrentRound {
     let task: RoundTask
     let taskHash: Digest
+    let cohort: [SiteID]
     let sum: RoundSum
     let opened: Duration
     /// Uploads admitted to the spool, so that a second connection of the same site does not write the same file.
@@ -59,6 +62,21 @@ struct CurrentRound {
     var bytesDown = 0
     /// When the last upload was complete: what follows is the server's own work.
     var lastUpload: Duration?
+    /// When to sum again after the server could not write the result.
+    var sumAgain: Duration?
+
+    /// The name of the file that spools the upload of `site`.
+    func uploadName(_ site: SiteID) -> String { Self.uploadName(site, task: taskHash) }
+
+    static func uploadName(_ site: SiteID, task: Digest) -> String { "\(task.hex)-\(site)" }
+}
+
+/// Who is in the latest sum of a study.
+struct LastSum {
+    let task: Digest
+    let survivors: Set<SiteID>
+
+    func includes(_ site: SiteID, task: Digest) -> Bool { self.task == task && survivors.contains(site) }
 }
 
 extension StudyRun {

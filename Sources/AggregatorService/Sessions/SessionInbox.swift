@@ -45,7 +45,8 @@ final class SessionInbox {
         switch await coordinator.admitUpload(from: site, task: task, byteCount: byteCount) {
         case .alreadyReceived: send(.uploadResult(task: task, refused: nil))
         case .refused(let reason): send(.uploadResult(task: task, refused: reason))
-        case .notAwaited: send(.roundEnded(task: task, .closed))
+        case .notAwaited(let isIncluded): send(.roundEnded(task: task, isIncluded ? .closed : .abandoned))
+        case .obstructed: throw SessionError(.unavailable)
         case .spool(let file):
             let upload = SpooledUpload(task: task, byteCount: byteCount, digest: digest, file: file)
             send(.uploadReady(task: task, offset: UInt64(file.byteCount)))
@@ -62,7 +63,13 @@ final class SessionInbox {
         guard header.offset == UInt64(upload.file.byteCount),
             upload.file.byteCount + payload.readableBytes <= upload.byteCount
         else { throw SessionError(.protocolViolation) }
-        try payload.withUnsafeReadableBytes { try upload.file.append($0) }
+        do {
+            try payload.withUnsafeReadableBytes { try upload.file.append($0) }
+        } catch let error as StoreError where error.code == .superseded {
+            // The round went on without this upload, or a newer connection of the site took it over.
+            uploads[header.streamID] = nil
+            return
+        }
         guard upload.isComplete else {
             upload.reportProgress { coordinator.post(.progress(site, task: upload.task, .uploading, count: $0)) }
             return

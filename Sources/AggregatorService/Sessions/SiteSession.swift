@@ -112,6 +112,10 @@ final class SiteSession: Sendable {
             logger.warning("session refused", metadata: ["site": "\(site)", "reason": "\(error.code.rawValue)"])
             refuse(error.code)
             await drainRefusal()
+        } catch let error as StoreError {
+            logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(error)"])
+            refuse(.unavailable)
+            await drainRefusal()
         } catch {
             logger.info("site connection ended", metadata: ["site": "\(site)", "cause": "\(error)"])
         }

@@ -54,7 +54,7 @@ struct GlobalStep {
             optimizer.step(round: description.round, parameters: &parameters, update: update, moments: &moments)
             guard parameters.allSatisfy(\.isFinite) else {
                 model.discard()
-                momentFiles.forEach { $0.discard() }
+                for file in momentFiles { file.discard() }
                 throw NonFiniteModel()
             }
             try model.append(floats: parameters)

@@ -44,7 +44,8 @@ package enum RefusalCode: String, CaseIterable, Hashable, Sendable {
     case protocolViolation
     /// Too many messages in a short time.
     case rateLimit
-    case shuttingDown
+    /// The aggregator stops or cannot store anything; the site tries again later.
+    case unavailable
 
     package var explanation: String {
         switch self {
@@ -53,7 +54,7 @@ package enum RefusalCode: String, CaseIterable, Hashable, Sendable {
         case .alreadyConnected: "another connection of this site is open"
         case .protocolViolation: "the aggregator received a malformed or unexpected message"
         case .rateLimit: "too many messages in a short time"
-        case .shuttingDown: "the aggregator is shutting down"
+        case .unavailable: "the aggregator stops or cannot store anything at the moment"
         }
     }
 }

@@ -5,7 +5,12 @@ import NeuralNetworks
 
 extension Study {
     /// The identity of the study: SHA-256 of its canonical bytes under the domain `consilium/study/v1`.
-    package var hash: Digest { Digest(of: canonicalBytes, domain: "consilium/study/v1\n") }
+    package var hash: Digest { Self.hash(ofCanonicalBytes: canonicalBytes) }
+
+    /// The identity that bytes have as a study, also when this version cannot read them.
+    package static func hash(ofCanonicalBytes bytes: [UInt8]) -> Digest {
+        Digest(of: bytes, domain: "consilium/study/v1\n")
+    }
 
     package var canonicalBytes: [UInt8] { canonicalValue.bytes }
 

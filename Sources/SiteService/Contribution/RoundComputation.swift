@@ -24,7 +24,7 @@ struct RoundComputation: Sendable {
     func run(onProgress: (Int) throws -> Void) throws -> ComputedRound {
         let began = ContinuousClock.now
         let contribution = try contribution(onProgress: onProgress)
-        let file = try vault.newFile(in: .uploads)
+        let file = try vault.newUpload(named: task.hash.hex)
         try contribution.vector.write { try file.append($0) }
         let stored = try file.finish()
         let controls = try contribution.controls.map { controls in

@@ -41,6 +41,7 @@ extension Site {
     /// The packed vector of a task: from disk when it was computed before, else computed and stored first.
     private func vector(for task: RoundTask, hash: Digest, cancellation: Cancellation) async throws -> StoredFile {
         let accepted = try await currentStudy(task.study)
+        guard task.fits(accepted.local.study) else { throw WithheldError(.taskMismatch) }
         let record = try await store.beginRound(
             taskHash: hash, study: task.study, id: task.id, at: wallMilliseconds())
         switch record.state {
@@ -70,7 +71,8 @@ extension Site {
             Result { try computation.run(onProgress: progress) }
         }
         let computed: ComputedRound
-        do { computed = try result.get() } catch let error where !(error is WithheldError || error is CancellationError) {
+        do { computed = try result.get() } catch let error where !(error is WithheldError || error is CancellationError)
+        {
             logger.error("a round's computation failed", metadata: ["error": "\(error)"])
             throw WithheldError(.localFailure)
         }
@@ -100,7 +102,8 @@ extension Site {
     // MARK: Transfers
 
     /// A blob by its digest: from the vault, or from the aggregator over as many links as it takes.
-    func fetch(_ blob: BlobReference, for round: (task: Digest, cancellation: Cancellation)?) async throws -> StoredFile {
+    func fetch(_ blob: BlobReference, for round: (task: Digest, cancellation: Cancellation)?) async throws -> StoredFile
+    {
         if let file = try? vault.file(blob) { return file }
         while true {
             try round?.cancellation.check()

@@ -15,6 +15,7 @@ extension Site {
     func decide(on bytes: [UInt8]) async throws {
         guard let study = try? Study(canonicalBytes: bytes) else {
             logger.warning("the aggregator offered a study that this version does not understand")
+            tell(.decision(study: Study.hash(ofCanonicalBytes: bytes), .declined(.notUnderstood)))
             return
         }
         let hash = study.hash
@@ -26,7 +27,9 @@ extension Site {
         } catch let error as DatasetError {
             logger.notice(
                 "declined a study",
-                metadata: ["study": "\(study.name)", "reason": "\(error.reason.explanation)", "cause": "\(error.message)"])
+                metadata: [
+                    "study": "\(study.name)", "reason": "\(error.reason.explanation)", "cause": "\(error.message)",
+                ])
             decision = .declined(error.reason)
             try await store.recordStudy(
                 hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil, contentHash: nil,
@@ -54,7 +57,8 @@ extension Site {
             return accepted
         }
         try await store.recordStudy(
-            hash: hash, name: study.name, canonicalBytes: study.canonicalBytes, decision: .accepted, dataset: approval.dataset, contentHash: contentHash, at: wallMilliseconds())
+            hash: hash, name: study.name, canonicalBytes: study.canonicalBytes, decision: .accepted,
+            dataset: approval.dataset, contentHash: contentHash, at: wallMilliseconds())
         logger.notice(
             "accepted a study",
             metadata: ["study": "\(study.name)", "hash": "\(hash.short)", "dataset": "\(approval.dataset)"])
@@ -92,26 +96,45 @@ extension Site {
 
     // MARK: The end of a study
 
-    /// Keeps the released model, judges it on this site's own test rows, and confirms.
+    /// Keeps the released model, judges it on this site's own test rows, and confirms. Repeating it changes nothing.
     func conclude(_ hash: Digest, outcome: String, model: BlobReference?) async throws {
-        guard try await store.study(hash) != nil else { return }
-        if let accepted = studies[hash], let model {
-            let file = try await fetch(model, for: nil)
-            let vault = vault
-            let evaluations = try await workers.runIfActive {
-                try accepted.local.judge(modelAt: try vault.file(file.reference("model")).path)
-            }
-            for evaluation in evaluations.results {
-                try await store.recordEvaluation(
-                    study: hash, subject: evaluation.subject, split: .test, metrics: evaluation.metrics)
-            }
-            try await store.recordModel(
-                study: hash, round: evaluations.round, blob: model, role: .global, isReleased: true)
+        guard let record = try await store.study(hash), record.decision == .accepted else { return }
+        if record.outcome == nil {
+            if let model { try await receive(model, of: record) }
+            try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
+            logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
         }
-        try await store.finishStudy(
-            hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
-        logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
         if let model { tell(.modelReceived(study: hash, model: model.digest)) }
+    }
+
+    private func receive(_ model: BlobReference, of record: SiteStudyRecord) async throws {
+        let hash = record.hash
+        let file = try await fetch(model, for: nil)
+        var round = 0
+        if let accepted = try await accepted(record) {
+            let results = try await workers.runIfActive { try accepted.local.judge(modelAt: file.path) }
+            for result in results.evaluations {
+                try await store.recordEvaluation(
+                    study: hash, subject: result.subject, split: .test, metrics: result.metrics)
+            }
+            round = results.round
+        }
+        try await store.recordModel(study: hash, round: round, blob: model, role: .global, isReleased: true)
+    }
+
+    /// The study in memory; after a restart it is made again from the record, if its data is still what it was.
+    private func accepted(_ record: SiteStudyRecord) async throws -> AcceptedStudy? {
+        if let known = studies[record.hash] { return known }
+        guard let dataset = record.dataset, let study = try? Study(canonicalBytes: record.canonicalBytes),
+            let loaded = try? await load(study, dataset: dataset),
+            loaded.local.table.contentHash == record.contentHash
+        else {
+            logger.warning(
+                "cannot judge the model: the data set is not what it was", metadata: ["study": "\(record.hash.short)"])
+            return nil
+        }
+        studies[record.hash] = loaded
+        return loaded
     }
 }
 
@@ -119,7 +142,9 @@ extension LocalStudy {
     /// How the released model and one trained here alone do on this site's test rows. Stays at the site.
     func judge(
         modelAt path: String
-    ) throws -> (round: Int, results: [(subject: EvaluationRecord.Subject, metrics: [(name: String, value: Double)])]) {
+    ) throws -> (
+        round: Int, evaluations: [(subject: EvaluationRecord.Subject, metrics: [(name: String, value: Double)])]
+    ) {
         let (file, parameters) = try ModelFile.readWithParameters(path)
         let model = try StudyModel(file)
         guard model.studyHash == hash else { throw WithheldError(.taskMismatch) }

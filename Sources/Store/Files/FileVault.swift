@@ -129,6 +129,9 @@ package struct FileVault: Sendable {
         return removed
     }
 
+    /// Removes what has come of an upload, and cuts off whoever still writes to it.
+    package func removePartialUpload(named name: String) throws { try removePartial(name, in: .uploads) }
+
     private func removePartial(_ name: String, in folder: Folder) throws {
         Self.checkName(name)
         let path = path(name, in: folder) + Self.partialSuffix

@@ -117,7 +117,8 @@ import Testing
             "approve:", with: "  - {name: new, file: n.csv}\napprove:\n  - {hash: \(hash.hex), dataset: new}")
         let site = try parse(text)
         #expect(site.approvals.approval(name: "heart-disease", hash: hash)?.dataset == "new")
-        #expect(site.approvals.approval(name: "heart-disease", hash: Digest(of: [2], domain: "test"))?.dataset == "heart")
+        #expect(
+            site.approvals.approval(name: "heart-disease", hash: Digest(of: [2], domain: "test"))?.dataset == "heart")
         #expect(site.approvals.approval(name: "other", hash: Digest(of: [2], domain: "test")) == nil)
     }
 
