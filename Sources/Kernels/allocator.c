@@ -14,5 +14,7 @@ void consilium_tune_allocator(void) {
     mallopt(M_TRIM_THRESHOLD, 64 << 20);
     // Grow the heap in steps that hold a few network buffers, not page by page.
     mallopt(M_TOP_PAD, 4 << 20);
+    // Buffers are made on one thread and dropped on another: with an arena for each thread, each keeps its own spares.
+    mallopt(M_ARENA_MAX, 2);
 #endif
 }

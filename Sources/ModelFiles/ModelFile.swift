@@ -2,6 +2,7 @@
 // A model on disk: safetensors with float32 tensors that together are the flat vector of parameters.
 
 package import Foundation
+import Glibc
 
 /// The description of a model file; its parameters are read apart, whole or chunk by chunk.
 ///
@@ -50,9 +51,13 @@ package struct ModelFile: Hashable, Sendable {
     package static func readWithParameters(_ path: String) throws -> (model: ModelFile, parameters: [Float]) {
         try withFile(path) { file, size in
             let model = try describe(file, size: size)
-            var parameters: [Float] = []
-            parameters.reserveCapacity(model.floatCount)
-            try model.forEachChunk(of: file, largestByteCount: 1 << 20) { parameters += Self.floats(littleEndian: $0) }
+            // Little-endian floats are their own form in the file; Kernels refuses to compile anywhere else.
+            let parameters = try [Float](unsafeUninitializedCapacity: model.floatCount) { buffer, initializedCount in
+                try fill(
+                    UnsafeMutableRawBufferPointer(
+                        rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(4 * model.floatCount)]), from: file)
+                initializedCount = model.floatCount
+            }
             return (model, parameters)
         }
     }
@@ -113,6 +118,20 @@ package struct ModelFile: Hashable, Sendable {
             throw ModelFileError(
                 .inputOutput, "the model file cannot be read: code \(error.code.rawValue)",
                 hint: "check that it exists and that this user may read it")
+        }
+    }
+
+    /// Reads from where the file stands until `buffer` is full.
+    private static func fill(_ buffer: UnsafeMutableRawBufferPointer, from file: FileHandle) throws {
+        var rest = buffer[...]
+        while !rest.isEmpty {
+            let piece = UnsafeMutableRawBufferPointer(rebasing: rest)
+            let count = Glibc.read(file.fileDescriptor, piece.baseAddress, piece.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw ModelFileError(.truncated, "the file ends \(rest.count) bytes before its parameters do")
+            }
+            rest = rest[(rest.startIndex + count)...]
         }
     }
 

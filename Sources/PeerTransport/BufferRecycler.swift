@@ -11,7 +11,7 @@ struct BufferRecycler {
     /// Buffers below this come cheap from the allocator.
     private static let smallestByteCount = 16 << 10
     /// Bounds the memory one connection keeps.
-    private static let largestTotal = 1 << 20
+    private static let largestTotal = 192 << 10
 
     private var spares = CircularBuffer<ByteBuffer>()
     private var total = 0

@@ -22,7 +22,7 @@ extension PeerConnection {
     /// - Returns: The number of bytes sent.
     /// - Throws: what `read` or ``send(_:)`` throws; `CancellationError` between chunks.
     package func sendTransfer(
-        stream: UInt32, from offset: Int, byteCount: Int, chunkBytes: Int = FrameLimits().chunkDataByteCount,
+        stream: UInt32, from offset: Int, byteCount: Int, chunkBytes: Int = (64 << 10) - ChunkHeader.byteCount,
         read: (_ offset: Int, _ buffer: UnsafeMutableRawBufferPointer) throws -> Void
     ) async throws -> Int {
         var position = offset

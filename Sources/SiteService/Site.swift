@@ -47,6 +47,8 @@ package actor Site {
     var active: [Digest: Cancellation] = [:]
     /// SCAFFOLD: controls to be kept when their round closes.
     var pendingControls: [Digest: (study: Digest, round: Int, blob: BlobReference)] = [:]
+    /// The models and controls that the latest round of each study started from.
+    var latestInputs: [Digest: [BlobReference]] = [:]
     private let work: AsyncStream<SiteWork>
     nonisolated let workInput: AsyncStream<SiteWork>.Continuation
 

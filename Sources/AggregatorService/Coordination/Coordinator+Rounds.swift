@@ -206,6 +206,7 @@ extension Coordinator {
         try await store.closeRound(
             study: hash, id: id, summary: summary, participation: run.machine.latestRecords, metrics: metrics,
             models: models, at: wallMilliseconds())
+        current.sum.release()
         try await dropFiles(of: run, current: current, keeping: models)
         logger.info(
             "round closed",
@@ -258,6 +259,7 @@ extension Coordinator {
         runs[hash]?.progress.explanation = "attempt \(id.attempt) abandoned: \(reason.explanation)"
         try await store.abandonRound(
             study: hash, id: id, reason: reason.word, participation: run.machine.latestRecords, at: wallMilliseconds())
+        current.sum.release()
         try await dropFiles(of: run, current: current, keeping: [])
         tell(current.cohort, task: current.taskHash, included: [])
         runs[hash]?.current = nil
@@ -275,6 +277,7 @@ extension Coordinator {
         runs[hash]?.progress.explanation = explanation
         if let current = run.current {
             // Stopped in the middle of a round.
+            current.sum.release()
             try await dropFiles(of: run, current: current, keeping: [])
             tell(current.cohort, task: current.taskHash, included: [])
             runs[hash]?.current = nil

@@ -65,4 +65,12 @@ final class RoundSum: Sendable {
             return total
         }
     }
+
+    /// Gives the memory back once the round's result is durable; whoever still holds the round holds no vector.
+    func release() {
+        state.withLock { state in
+            state.accumulator = nil
+            state.total = nil
+        }
+    }
 }

@@ -74,6 +74,18 @@ package struct EvaluationSum: Sendable {
             self.negatives = negatives
             self.moments = moments
         }
+
+        /// The counts that the section called `name` holds.
+        ///
+        /// - Precondition: ``EvaluationSum/layout`` has the section.
+        package func values(of name: String) -> [Int64] {
+            switch name {
+            case "positives": positives
+            case "negatives": negatives
+            case "moments": moments
+            default: preconditionFailure("an evaluation has no section of this name")
+            }
+        }
     }
 
     /// Counts the model's outputs against the labels.

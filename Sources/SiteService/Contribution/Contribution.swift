@@ -6,11 +6,10 @@ package import Federation
 package import ModelFiles
 package import NeuralNetworks
 import Randomness
-package import RingArithmetic
+import RingArithmetic
 
-/// A vector for a sum, and what the site notes about it for itself.
+/// What a site notes for itself about a vector that it wrote for a sum.
 package struct Contribution: Sendable {
-    package var vector: RingVector
     /// The mean local loss of a training round.
     package var loss: Double?
     /// Rows that entered.
@@ -26,32 +25,30 @@ package struct WithheldError: Error, Hashable, Sendable {
     package init(_ reason: WithholdReason) { self.reason = reason }
 }
 
+/// Takes the packed bytes of a vector, piece by piece.
+package typealias VectorSink = (UnsafeRawBufferPointer) throws -> Void
+
 extension LocalStudy {
     /// The statistics round: exact moments and counts of the training rows.
-    package func statisticsContribution() throws -> Contribution {
+    package func writeStatistics(to sink: VectorSink) throws -> Contribution {
         guard !trainingRows.isEmpty else { throw WithheldError(.noUsableRows) }
-        let sum = try StatisticsSum(contract: study.data)
-        var vector = RingVector(layout: sum.layout)
-        for (index, value) in TableMoments.vector(of: table, rows: trainingRows).enumerated() {
-            vector[section: 0, index: index] = value
-        }
-        return Contribution(vector: vector, rows: trainingRows.count)
+        var writer = RingWriter(layout: try StatisticsSum(contract: study.data).layout)
+        try writer.write(integers: TableMoments.vector(of: table, rows: trainingRows), to: sink)
+        writer.finish()
+        return Contribution(rows: trainingRows.count)
     }
 
     /// The evaluation round: the model's scores on the test rows as counts. A site without test rows sends zeros.
-    package func evaluationContribution(model: StudyModel, parameters: [Float]) throws -> Contribution {
+    package func writeEvaluation(
+        of model: StudyModel, parameters: [Float], to sink: VectorSink
+    ) throws -> Contribution {
         let sum = try EvaluationSum(task: study.task, bins: study.evaluation.bins)
         let counts = try evaluationCounts(
             sum, preprocessing: model.preprocessing, parameters: parameters, rows: testRows)
-        var vector = RingVector(layout: sum.layout)
-        func store(_ values: [Int64], in name: String) {
-            guard let section = sum.layout.index(named: name) else { return }
-            for (index, value) in values.enumerated() { vector[section: section, index: index] = value }
-        }
-        store(counts.positives, in: "positives")
-        store(counts.negatives, in: "negatives")
-        store(counts.moments, in: "moments")
-        return Contribution(vector: vector, rows: testRows.count)
+        var writer = RingWriter(layout: sum.layout)
+        for section in sum.layout.sections { try writer.write(integers: counts.values(of: section.name), to: sink) }
+        writer.finish()
+        return Contribution(rows: testRows.count)
     }
 
     /// Counts of any rows under any parameters; also how a site judges a model for itself.
@@ -85,34 +82,40 @@ extension LocalStudy {
     /// Quantises a local update into the training round's vector.
     ///
     /// - Parameter roundingKey: 32 bytes used for this task only; the same key repeats the same bytes after a crash.
-    /// - Throws: ``WithheldError`` when the change is not finite.
-    package func trainingContribution(
-        _ update: LocalUpdate, sites: Int, roundingKey: [UInt8]
+    /// - Throws: ``WithheldError`` when the change is not finite: what was written by then is not to be sent.
+    package func writeTraining(
+        _ update: LocalUpdate, sites: Int, roundingKey: [UInt8], to sink: VectorSink
     ) throws -> Contribution {
         let sum = try UpdateSum(terms: study.federation, parameterCount: network.parameterCount, sites: sites)
         let weight = study.federation.numbers.weight(rows: trainingRows.count)
-        var vector = RingVector(layout: sum.layout)
         var stream = try KeyedStream(key: roundingKey)
+        var writer = RingWriter(layout: sum.layout)
 
         var change = update.change
         let scale = sum.changeScale(normalizingWeight: update.summary.normalizingWeight)
         if scale != 1 { for index in change.indices { change[index] *= Float(scale) } }
-        var report = vector.quantize(change, section: 0, as: sum.fixedPoint, weight: weight, using: &stream)
-        if let controlChange = update.controlChange {
-            let controlReport = vector.quantize(
-                controlChange, section: 2, as: sum.fixedPoint, weight: 1, using: &stream,
-                firstBlock: UInt64((change.count + FixedPoint.elementsPerBlock - 1) / FixedPoint.elementsPerBlock))
-            report.nonFinite += controlReport.nonFinite
-        }
+        let report = try writer.write(
+            quantized: change, as: sum.fixedPoint, weight: weight, using: &stream, to: sink)
         guard report.nonFinite == 0, update.summary.meanLoss.isFinite else { throw WithheldError(.nonFinite) }
 
-        func setTotal(_ total: UpdateSum.Total, _ value: Int64) { vector[section: 1, index: total.rawValue] = value }
+        var totals = [Int64](repeating: 0, count: UpdateSum.Total.allCases.count)
+        func setTotal(_ total: UpdateSum.Total, _ value: Int64) { totals[total.rawValue] = value }
         setTotal(.weight, Int64(weight))
         setTotal(.weightedLoss, UpdateSum.fixed(Double(weight) * update.summary.meanLoss))
         setTotal(.weightedSteps, UpdateSum.fixed(Double(weight) * update.summary.normalizingWeight))
         setTotal(.examples, Int64(update.summary.examples))
         setTotal(.clipped, Int64(report.clipped))
+        try writer.write(integers: totals, to: sink)
+
+        if let controlChange = update.controlChange {
+            let controlReport = try writer.write(
+                quantized: controlChange, as: sum.fixedPoint, weight: 1, using: &stream,
+                firstBlock: UInt64((change.count + FixedPoint.elementsPerBlock - 1) / FixedPoint.elementsPerBlock),
+                to: sink)
+            guard controlReport.nonFinite == 0 else { throw WithheldError(.nonFinite) }
+        }
+        writer.finish()
         return Contribution(
-            vector: vector, loss: update.summary.meanLoss, rows: trainingRows.count, controls: update.controls)
+            loss: update.summary.meanLoss, rows: trainingRows.count, controls: update.controls)
     }
 }

@@ -23,9 +23,14 @@ struct RoundComputation: Sendable {
     /// - Throws: ``WithheldError`` when this site must not or cannot contribute, or what `onProgress` throws.
     func run(onProgress: (Int) throws -> Void) throws -> ComputedRound {
         let began = ContinuousClock.now
-        let contribution = try contribution(onProgress: onProgress)
         let file = try vault.newUpload(named: task.hash.hex)
-        try contribution.vector.write { try file.append($0) }
+        let contribution: Contribution
+        do {
+            contribution = try write(onProgress: onProgress) { try file.append($0) }
+        } catch {
+            file.discard()
+            throw error
+        }
         let stored = try file.finish()
         let controls = try contribution.controls.map { controls in
             let file = try vault.newFile(in: .models)
@@ -37,12 +42,12 @@ struct RoundComputation: Sendable {
             controls: controls, seconds: (ContinuousClock.now - began).inSeconds)
     }
 
-    private func contribution(onProgress: (Int) throws -> Void) throws -> Contribution {
+    private func write(onProgress: (Int) throws -> Void, to sink: VectorSink) throws -> Contribution {
         switch task.id.kind {
-        case .statistics: return try local.statisticsContribution()
+        case .statistics: return try local.writeStatistics(to: sink)
         case .evaluation:
             let (model, parameters) = try globalModel()
-            return try local.evaluationContribution(model: model, parameters: parameters)
+            return try local.writeEvaluation(of: model, parameters: parameters, to: sink)
         case .training:
             let (model, parameters) = try globalModel()
             var controls: (server: [Float], own: [Float])?
@@ -55,7 +60,7 @@ struct RoundComputation: Sendable {
             let update = try updates.update(
                 of: local, preprocessing: model.preprocessing, round: task.id.round, parameters: parameters,
                 controls: controls, onProgress: onProgress)
-            return try local.trainingContribution(update, sites: task.sites, roundingKey: roundingKey)
+            return try local.writeTraining(update, sites: task.sites, roundingKey: roundingKey, to: sink)
         }
     }
 

@@ -102,12 +102,12 @@ actor AggregatorLink {
 
     // MARK: Downloads
 
-    /// Fetches the rest of a blob into `file`, checks its digest and makes it durable.
+    /// Fetches the rest of a blob into `file`, checks its digest and gives it its name.
     func download(
         _ blob: BlobReference, into file: PartialFile, onProgress: @escaping @Sendable (Int) -> Void
     ) async throws -> StoredFile {
         guard !isClosed else { throw LinkError.lost }
-        if file.byteCount == blob.byteCount { return try file.finish(expecting: blob.digest) }
+        if file.byteCount == blob.byteCount { return try file.finishReplaceable(expecting: blob.digest) }
         let stream = nextStream
         nextStream += 1
         return try await withCheckedThrowingContinuation { continuation in
@@ -128,7 +128,7 @@ actor AggregatorLink {
             download.onProgress(file.byteCount)
             guard file.byteCount == download.blob.byteCount else { return }
             downloads[header.streamID] = nil
-            download.continuation.resume(returning: try file.finish(expecting: download.blob.digest))
+            download.continuation.resume(returning: try file.finishReplaceable(expecting: download.blob.digest))
         } catch {
             downloads[header.streamID] = nil
             download.continuation.resume(throwing: error)

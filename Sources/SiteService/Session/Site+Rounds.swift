@@ -58,11 +58,12 @@ extension Site {
         for input in task.inputs {
             files[input.name] = try await fetch(input, for: (hash, cancellation))
         }
+        try await keepInputs(task.inputs, of: task.study)
         // The seed is on disk before the first bit drawn from it is used; a repeated round repeats its bytes.
         let random = random
         let seed = try await store.roundingSeed(for: task.study) { random.bytes(32) }
         let roundingKey = Digest(of: seed + hash.bytes, domain: "consilium/rounding/v1\n").bytes
-        let ownControls = try await ownControls(of: task.study)
+        let ownControls = try await ownControls(of: task.study, before: task.id.round)
         let computation = RoundComputation(
             local: accepted.local, task: task, model: files["model"], serverControls: files["controls"],
             ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault)
@@ -83,8 +84,18 @@ extension Site {
         return computed.upload
     }
 
-    private func ownControls(of study: Digest) async throws -> StoredFile? {
-        guard let record = try await store.latestModel(study: study, role: .controls) else { return nil }
+    /// Notes the inputs of a study's latest round, and removes those of earlier ones that nobody needs any more.
+    func keepInputs(_ inputs: [BlobReference], of study: Digest) async throws {
+        let previous = latestInputs.updateValue(inputs, forKey: study) ?? []
+        var kept = Set(latestInputs.values.joined().map(\.digest.hex))
+        kept.formUnion(try await store.neededFiles(in: .models))
+        for blob in previous where !kept.contains(blob.digest.hex) {
+            if let file = try? vault.file(blob) { try vault.remove(file) }
+        }
+    }
+
+    private func ownControls(of study: Digest, before round: Int) async throws -> StoredFile? {
+        guard let record = try await store.latestModel(study: study, role: .controls, before: round) else { return nil }
         return try vault.file(record.blob)
     }
 
@@ -110,9 +121,10 @@ extension Site {
             let link = try await currentLink()
             do {
                 let file = try vault.partialModel(blob.digest)
-                return try await link.download(blob, into: file) { count in
+                let reporter = ProgressReporter { count in
                     if let round { link.send(.progress(task: round.task, .downloading, count: UInt64(count))) }
                 }
+                return try await link.download(blob, into: file, onProgress: reporter.report)
             } catch LinkError.blobUnavailable {
                 throw WithheldError(.taskMismatch)
             } catch let error as StoreError {
@@ -150,6 +162,11 @@ extension Site {
         if let pending = pendingControls.removeValue(forKey: task), wasClosed {
             try await store.recordModel(
                 study: pending.study, round: pending.round, blob: pending.blob, role: .controls, isReleased: false)
+            let replaced = try await store.forgetModels(study: pending.study, role: .controls, before: pending.round)
+            let needed = try await store.neededFiles(in: .models)
+            for record in replaced where !needed.contains(record.blob.digest.hex) {
+                if let file = try? vault.file(record.blob) { try vault.remove(file) }
+            }
         }
         guard let record = try await store.round(taskHash: task) else { return }
         if let upload = record.upload { try vault.remove(upload) }

@@ -102,6 +102,7 @@ extension Site {
         if record.outcome == nil {
             if let model { try await receive(model, of: record) }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
+            try await keepInputs([], of: hash)
             logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
         }
         if let model { tell(.modelReceived(study: hash, model: model.digest)) }
@@ -110,6 +111,7 @@ extension Site {
     private func receive(_ model: BlobReference, of record: SiteStudyRecord) async throws {
         let hash = record.hash
         let file = try await fetch(model, for: nil)
+        try await workers.runIfActive { try file.makeDurable() }
         var round = 0
         if let accepted = try await accepted(record) {
             let results = try await workers.runIfActive { try accepted.local.judge(modelAt: file.path) }

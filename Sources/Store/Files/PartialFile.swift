@@ -68,14 +68,25 @@ package final class PartialFile: Sendable {
     package func append(floats: [Float]) throws { try floats.withUnsafeBytes { try append($0) } }
 
     /// Makes the file durable and gives it its final name.
-    package func finish() throws -> StoredFile { try finish(expecting: nil) }
+    package func finish() throws -> StoredFile { try finish(expecting: nil, isDurable: true) }
 
     /// Makes the file durable and gives it its final name, if its content has the digest `expected`.
     ///
     /// - Throws: ``StoreError`` `wrongDigest`; the partial file is then gone, as nothing tells which bytes are wrong.
-    package func finish(expecting expected: Digest) throws -> StoredFile { try finish(expecting: .some(expected)) }
+    package func finish(expecting expected: Digest) throws -> StoredFile {
+        try finish(expecting: .some(expected), isDurable: true)
+    }
 
-    private func finish(expecting expected: Digest?) throws -> StoredFile {
+    /// Gives the file its final name, if its content has the digest `expected`, without waiting for the device.
+    ///
+    /// For what can be fetched again: after a power cut the name may stand on other bytes. A start of the daemon removes
+    /// what no database names; call ``StoredFile/makeDurable()`` before a database names this one.
+    /// - Throws: as ``finish(expecting:)``.
+    package func finishReplaceable(expecting expected: Digest) throws -> StoredFile {
+        try finish(expecting: .some(expected), isDurable: false)
+    }
+
+    private func finish(expecting expected: Digest?, isDurable: Bool) throws -> StoredFile {
         try state.withLock { state in
             let file = try openFile(state)
             let digest = state.hasher.finish()
@@ -89,12 +100,11 @@ package final class PartialFile: Sendable {
             let saved = SavedFile(folder: folder, name: name ?? digest.hex, byteCount: state.byteCount, digest: digest)
             let stored = StoredFile(saved: saved, path: vault.path(saved.name, in: folder))
             // First the bytes, then the name: a crash must not leave a whole name on half a file.
-            if vault.durability == .powerLossSafe { try file.sync() }
+            let mustSync = isDurable && vault.durability == .powerLossSafe
+            if mustSync { try file.sync() }
             guard rename(path, stored.path) == 0 else { throw StoreError.system("rename", path, errno: errno) }
             state.file = nil
-            if vault.durability == .powerLossSafe {
-                try OpenFile.syncFolder("\(vault.directory)/\(folder.rawValue)")
-            }
+            if mustSync { try OpenFile.syncFolder("\(vault.directory)/\(folder.rawValue)") }
             return stored
         }
     }

@@ -27,6 +27,15 @@ package struct StoredFile: Hashable, Sendable {
         return FileReader(file: file, byteCount: byteCount)
     }
 
+    /// Waits until content and name are on the device.
+    ///
+    /// - Throws: ``StoreError`` `missing`, `ioFailure`, `diskFull`.
+    package func makeDurable() throws {
+        try OpenFile(path, flags: O_RDONLY).sync()
+        let end = path.lastIndex(of: "/") ?? path.startIndex
+        try OpenFile.syncFolder(String(path[..<end]))
+    }
+
     /// Reads the whole file and compares its digest.
     ///
     /// - Throws: ``StoreError`` `wrongDigest`, and those of ``reader()``.

@@ -138,6 +138,20 @@ package struct SiteStore: Sendable {
         }
     }
 
+    /// Forgets the models of a role from rounds before `round`; their files are then needed no more by this study.
+    ///
+    /// - Returns: what was forgotten.
+    package func forgetModels(
+        study: Digest, role: SiteModelRecord.Role, before round: Int
+    ) async throws -> [SiteModelRecord] {
+        try await database.write { db in
+            try Row.fetchAll(
+                db, sql: "DELETE FROM models WHERE study = ? AND role = ? AND round < ? RETURNING *",
+                arguments: [study.hex, role.rawValue, round]
+            ).map { try SiteModelRecord(row: $0) }
+        }
+    }
+
     /// All models of a study, oldest round first.
     package func models(study: Digest) async throws -> [SiteModelRecord] {
         try await database.read { db in
