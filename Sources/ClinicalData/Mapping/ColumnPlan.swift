@@ -61,7 +61,7 @@ struct ColumnPlan {
             guard let index = header.firstIndex(of: own) else {
                 throw DataError(
                     .missingColumn, "the table has no column `\(own)` for `\(name)`",
-                    hint: "map it to one of the table's columns: `\(name): {column: …}`")
+                    hint: "map it to one of the table's columns: `\(name): {from: NAME}`")
             }
             return index
         }
