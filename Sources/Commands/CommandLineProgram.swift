@@ -18,9 +18,10 @@ package enum CommandLineProgram {
             } else {
                 try command.run()
             }
+            try StandardOutput.check()
             return 0
         } catch let error as CommandError {
-            if !error.text.isEmpty { console.complain(error.text) }
+            if !error.text.isEmpty { console.note(error.text) }
             return error.status.rawValue
         } catch let exit as ExitCode {
             return exit.rawValue
@@ -38,13 +39,15 @@ package enum CommandLineProgram {
         }
         guard code == .validationFailure else {
             let error = CommandError(error)
-            console.complain(error.text)
+            console.note(error.text)
             return error.status.rawValue
         }
         let full = ConsiliumCommand.fullMessage(for: error)
         let command = full.firstMatch(of: /'(consilium[a-z -]*) --help'/).map { String($0.1) } ?? "consilium"
-        console.complain(
-            CommandError(.wrongUse, ConsiliumCommand.message(for: error), hint: "see `\(command) --help`").text)
+        // The parser begins its sentences with a capital letter; ours begin small, or with a name that is kept.
+        let message = ConsiliumCommand.message(for: error)
+        let first = message.first.map { $0.lowercased() + message.dropFirst() } ?? ""
+        console.note(CommandError(.wrongUse, first, hint: "see `\(command) --help`").text)
         return CommandError.Status.wrongUse.rawValue
     }
 }

@@ -21,6 +21,9 @@ package struct DaemonOptions: ParsableArguments {
     @Flag(name: .long, help: "Print every configuration key and its variable.")
     package var configReference = false
 
+    @Flag(name: .long, help: "Stop when standard input ends: for a parent process.")
+    package var stopAtEndOfInput = false
+
     package init() {}
 
     package func validate() throws {
@@ -50,13 +53,11 @@ package struct DaemonOptions: ParsableArguments {
         var logger = Logger(label: "consilium")
         logger.logLevel = Logger.Level(rawValue: logLevel(configuration).rawValue) ?? .info
         do {
+            var services = [try service(configuration, DaemonEnvironment.current(), logger)]
+            if stopAtEndOfInput { services.append(EndOfInput()) }
             let group = ServiceGroup(
                 configuration: ServiceGroupConfiguration(
-                    services: [
-                        .init(
-                            service: try service(configuration, DaemonEnvironment.current(), logger),
-                            successTerminationBehavior: .gracefullyShutdownGroup)
-                    ],
+                    services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
                     gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
             try await group.run()
         } catch {

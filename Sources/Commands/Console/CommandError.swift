@@ -64,7 +64,6 @@ struct CommandError: Error, Sendable {
     /// The lines for standard error.
     var text: String {
         guard !message.isEmpty else { return "" }
-        let first = message.first.map { $0.lowercased() + message.dropFirst() } ?? ""
-        return "error: \(first)" + (hint.isEmpty ? "" : "\nhint: \(hint)")
+        return "error: \(message)" + (hint.isEmpty ? "" : "\nhint: \(hint)")
     }
 }

@@ -42,17 +42,13 @@ struct Console: Sendable {
         if !isQuiet { write(text) }
     }
 
-    /// Writes to standard error.
+    /// Writes to standard error, wrapped at the width.
     func note(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
+        try? FileHandle.standardError.write(
+            contentsOf: Data((Self.wrapped(text).joined(separator: "\n") + "\n").utf8))
     }
 
-    /// Writes an error and its hint to standard error, wrapped at the width.
-    func complain(_ text: String) { note(Self.wrapped(text).joined(separator: "\n")) }
-
-    private func write(_ text: String) {
-        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
-    }
+    private func write(_ text: String) { StandardOutput.write(Data(text.utf8)) }
 
     /// Breaks `text` at blanks; continuation lines are indented by two more. A word longer than a line stays whole.
     static func wrapped(_ text: String, indent: Int = 0) -> [String] {

@@ -30,8 +30,7 @@ struct JSONOption: ParsableArguments {
         guard let json else { return }
         let data = try JSONDocument.encode(value())
         if json == "-" {
-            try FileHandle.standardOutput.write(contentsOf: data)
-            return
+            return StandardOutput.write(data)
         }
         do { try data.write(to: URL(fileURLWithPath: json), options: .atomic) } catch {
             throw CommandError(.notDone, "cannot write \(json)", hint: "check that its folder may be written")

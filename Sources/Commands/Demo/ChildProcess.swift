@@ -3,12 +3,18 @@
 
 import Foundation
 import Glibc
+import PeerTransport
 
 /// A child process whose output goes to a log file.
+///
+/// Its standard input is a pipe that is never written: it ends when this process does, however that happens, and a
+/// daemon with `--stop-at-end-of-input` follows.
 struct ChildProcess: Sendable {
     let name: String
     private let process: Process
     private let log: URL
+    /// The end of the pipe that nobody else holds.
+    private let lifeline: FileHandle
 
     /// Starts `program`.
     ///
@@ -23,7 +29,15 @@ struct ChildProcess: Sendable {
         guard FileManager.default.createFile(atPath: log.path, contents: nil, attributes: [.posixPermissions: 0o600]),
             let output = FileHandle(forWritingAtPath: log.path)
         else { throw CommandError(.notDone, "cannot write \(log.path)", hint: "check that its folder may be written") }
-        process.standardInput = FileHandle.nullDevice
+        var ends: [Int32] = [-1, -1]
+        guard pipe(&ends) == 0 else {
+            throw CommandError(.notDone, "this process has too many open files", hint: "raise the limit: ulimit -n")
+        }
+        // No other child may hold this pipe open; children are started one after the other.
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let input = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
+        lifeline = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
+        process.standardInput = input
         process.standardOutput = output
         process.standardError = output
         do { try process.run() } catch {
@@ -31,6 +45,7 @@ struct ChildProcess: Sendable {
                 .notDone, "cannot start \(program.lastPathComponent)", hint: "check that it may be executed")
         }
         try? output.close()
+        try? input.close()
         self.name = name
         self.process = process
         self.log = log
@@ -78,11 +93,27 @@ actor ChildProcesses {
     func watch() async throws {
         while true {
             try await Task.sleep(for: .milliseconds(50))
-            guard !isStopping, let ended = processes.first(where: { !$0.isRunning }) else { continue }
-            throw CommandError(
-                .notDone, "\(ended.name) ended early with \(ended.ending)\n\(ended.lastLines(5))",
-                hint: "its last log lines are above")
+            if let error = earlyEnd { throw error }
         }
+    }
+
+    /// What to say about a process that has ended and should not have.
+    private var earlyEnd: CommandError? {
+        guard !isStopping, let ended = processes.first(where: { !$0.isRunning }) else { return nil }
+        return CommandError(
+            .notDone, "\(ended.name) ended early with \(ended.ending)\n\(ended.lastLines(5))",
+            hint: "its last log lines are above")
+    }
+
+    /// The reason behind `error`: a connection that broke may be all that is seen of a process that ended.
+    func reason(behind error: any Error) async -> any Error {
+        guard error is TransportError else { return error }
+        let deadline = ContinuousClock.now + .seconds(1)
+        while ContinuousClock.now < deadline {
+            if let earlyEnd { return earlyEnd }
+            do { try await Task.sleep(for: .milliseconds(20)) } catch { break }
+        }
+        return error
     }
 
     /// Asks all to stop, waits ten seconds, and kills what is left. Also works in a task that was cancelled.

@@ -44,8 +44,9 @@ struct DemoFederation: Sendable {
                 while let isDone = try await group.next(), !isDone {}
             }
         } catch {
+            let reason = await children.reason(behind: error)
             _ = await children.stop()
-            throw error
+            throw reason
         }
         let seconds = (ContinuousClock.now - began).inSeconds
         await display.finish()
@@ -64,15 +65,15 @@ struct DemoFederation: Sendable {
             try folder.writeEnvironment(of: name, port: port, seed: seed.map { SiteSeed.value($0, of: name) })
             try await children.add(daemon(name.rawValue, program: "consilium-site", file: "site.yaml"))
         }
-        while !FileManager.default.fileExists(atPath: folder.controlSocket) {
-            try await Task.sleep(for: .milliseconds(10))
+        _ = try await wait(for: "take commands") {
+            FileManager.default.fileExists(atPath: folder.controlSocket) ? true : nil
         }
     }
 
     private func daemon(_ party: String, program: String, file: String) throws -> ChildProcess {
         try ChildProcess(
             name: party, program: project.programs.appending(path: program),
-            arguments: ["--config", folder.root.appending(path: "\(party)/\(file)").path],
+            arguments: ["--config", folder.root.appending(path: "\(party)/\(file)").path, "--stop-at-end-of-input"],
             environment: try folder.environment(of: party), log: folder.log(of: party))
     }
 
@@ -81,17 +82,21 @@ struct DemoFederation: Sendable {
         struct Announcement: Decodable {
             var port: Int
         }
+        return try await wait(for: "listen") {
+            (try? Data(contentsOf: folder.listening))
+                .flatMap { try? JSONDecoder().decode(Announcement.self, from: $0) }?.port
+        }
+    }
+
+    /// Looks until the aggregator has done something; that it ended meanwhile is noticed by the watch beside this.
+    private func wait<Value>(for deed: String, _ look: () -> Value?) async throws -> Value {
         let deadline = ContinuousClock.now + .seconds(30)
         while ContinuousClock.now < deadline {
-            if let data = try? Data(contentsOf: folder.listening),
-                let announcement = try? JSONDecoder().decode(Announcement.self, from: data)
-            {
-                return announcement.port
-            }
+            if let value = look() { return value }
             try await Task.sleep(for: .milliseconds(10))
         }
         throw CommandError(
-            .notDone, "the aggregator did not listen within 30 seconds", hint: "use --keep and read its log")
+            .notDone, "the aggregator did not \(deed) within 30 seconds", hint: "use --keep and read its log")
     }
 
     // MARK: The study

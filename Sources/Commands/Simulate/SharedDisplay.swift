@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a long command needs around its work: one owner of the progress display, and an end on Ctrl-C.
 
+import Glibc
 import Simulation
 import UnixSignals
 
@@ -23,11 +24,13 @@ actor SharedDisplay {
     func finish() { display.finish() }
 }
 
-/// Runs `body` and cancels it on SIGINT or SIGTERM, so that it can clean up.
+/// Runs `body` and cancels it on SIGINT, SIGTERM or SIGHUP, so that it can clean up.
 ///
+/// A reader that closes its pipe must not kill the process either: see ``StandardOutput``.
 /// - Throws: what `body` throws; `CancellationError` after a signal.
 func interruptible<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-    let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+    signal(SIGPIPE, SIG_IGN)
+    let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
     return try await withThrowingTaskGroup(of: Result?.self) { group in
         group.addTask { try await body() }
         group.addTask {

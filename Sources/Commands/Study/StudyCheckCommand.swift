@@ -37,7 +37,7 @@ struct StudyCheckCommand: AsyncParsableCommand {
         do { study = try StudyFile.load(file) } catch { throw CommandError(error, invalid: .doesNotHold) }
         let summary = try StudySummary(study)
         if canonical {
-            try FileHandle.standardOutput.write(contentsOf: Data(study.canonicalBytes))
+            StandardOutput.write(Data(study.canonicalBytes))
         } else {
             summary.print(to: console)
         }
