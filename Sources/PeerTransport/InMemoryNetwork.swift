@@ -27,6 +27,8 @@ package final class InMemoryNetwork: Sendable {
         var connections: [PeerIdentity: UInt32] = [:]
         /// Outages each identity suffers.
         var outages: [PeerIdentity: Int] = [:]
+        /// Connections that were cut so far.
+        var cuts = 0
     }
 
     private let limits: TransportLimits
@@ -112,10 +114,14 @@ package final class InMemoryNetwork: Sendable {
         cut(identity, outage: outage) { $1.peer == identity }
     }
 
+    /// Connections that faults or ``cut(_:outage:)`` have cut so far.
+    package var cutConnections: Int { state.withLock { $0.cuts } }
+
     private func cut(_ identity: PeerIdentity, outage: Duration, where isCut: (UInt64, Link) -> Bool) {
         let directions = state.withLock { state in
             let cut = state.links.filter { isCut($0.key, $0.value) }
             for id in cut.keys { state.links[id] = nil }
+            state.cuts += cut.count
             if outage > .zero, let listener = state.listener {
                 state.outages[identity, default: 0] += 1
                 listener.events.yield(.endOutage(identity, after: outage))

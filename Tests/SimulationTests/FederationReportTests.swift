@@ -114,7 +114,7 @@ struct FederationReportTests {
         #expect(rounds.count == 9)
         #expect(rounds[1].hasPrefix("5,statistics,0,1,closed,9.0,,2,,,,,,100,200,,"))
         let sites = try #require(files["sites.csv"]).split(separator: "\n")
-        #expect(sites[1] == "5,a,10,20,0.5,,0.7,0.6")
+        #expect(sites[1] == "5,a,10,20,0.5,,0.7,0.6,,,,")
         for text in files.values {
             let lines = text.split(separator: "\n").filter { !$0.contains("\"") }
             let widths = Set(lines.map { $0.split(separator: ",", omittingEmptySubsequences: false).count })

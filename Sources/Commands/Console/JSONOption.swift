@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Foundation
+import Glibc
 import Simulation
 
 /// Writes a command's result for machines.
@@ -23,6 +24,9 @@ struct JSONOption: ParsableArguments {
         }
         if FileManager.default.fileExists(atPath: json, isDirectory: &isFolder), isFolder.boolValue {
             throw CommandError(.notDone, "\(json) is a folder", hint: "name a file")
+        }
+        guard access(folder, W_OK) == 0 else {
+            throw CommandError(.notDone, "the folder of \(json) may not be written", hint: "name another file")
         }
     }
 

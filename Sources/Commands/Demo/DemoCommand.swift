@@ -22,7 +22,8 @@ struct DemoCommand: AsyncParsableCommand {
             The overhead of a training round is its time at the aggregator minus the
             median of the sites' computing times. Wall time runs from the start of the
             daemons to the last site's confirmation of the model. --keep DIR keeps
-            configuration, certificates, stores and logs of all parties.
+            configuration, certificates, stores and logs of all parties; its script `start`
+            runs a party again.
 
             Examples:
               consilium demo
@@ -73,7 +74,10 @@ struct DemoCommand: AsyncParsableCommand {
         }
         if keep == nil { folder.remove() }
         ReportText.print(report, to: console)
-        if let keep { console.line("kept everything in \(keep), the model in \(report.model?.path ?? "none")") }
+        if let keep {
+            console.line("kept everything in \(keep), the model in \(report.model?.path ?? "none")")
+            console.line("to go on: \(keep)/start aggregator, and \(keep)/start \(sites[0].configuration.site)")
+        }
         try json.write(report)
         if report.outcome != StudyOutcome.completed.word { throw CommandError.saidAlready }
     }

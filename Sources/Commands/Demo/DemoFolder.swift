@@ -10,6 +10,7 @@ import StudyFiles
 ///     certs/        authority and leaf certificates with their keys
 ///     aggregator/   aggregator.yaml, environment, tls/, state/, log
 ///     <site>/       site.yaml, tables, environment, tls/, state/, log
+///     start         runs one party again: `start aggregator`, `start <site>`
 struct DemoFolder: Sendable {
     let root: URL
 
@@ -62,6 +63,7 @@ struct DemoFolder: Sendable {
         do {
             try makeAggregator(sites: sites, port: port, certificates: certificates)
             for site in sites { try make(site, certificates: certificates) }
+            try writeStart(programs: project.programs)
         } catch {
             throw CommandError(error)
         }
@@ -129,6 +131,30 @@ struct DemoFolder: Sendable {
     }
 
     // MARK: Files
+
+    /// A script for people who look at a kept demo.
+    private func writeStart(programs: URL) throws {
+        let quoted = "'" + programs.path.replacing("'", with: "'\\''") + "'"
+        let start = root.appending(path: "start")
+        try write(
+            """
+            #!/bin/sh
+            # Runs one party of this demo again until Ctrl-C: `start aggregator`, `start <site>`.
+            set -eu
+            if [ $# -ne 1 ] || [ ! -r "$(dirname "$0")/$1/environment" ]; then
+                echo 'error: name one party, which is a folder beside this script' >&2
+                exit 2
+            fi
+            cd "$(dirname "$0")/$1"
+            while IFS= read -r line; do export "$line"; done <environment
+            case $1 in
+            aggregator) exec \(quoted)/consilium-aggregator --config aggregator.yaml ;;
+            *) exec \(quoted)/consilium-site --config site.yaml ;;
+            esac
+
+            """, to: start)
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: start.path)
+    }
 
     private func installTLS(in folder: URL, from certificates: URL, name: String) throws {
         let files = FileManager.default

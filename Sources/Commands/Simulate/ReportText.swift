@@ -48,6 +48,9 @@ enum ReportText {
         console.line(
             "\(report.outcome): \(Figures.plural(report.rounds, "round")) in \(Figures.seconds(report.wallSeconds))"
                 + (overhead ?? ""))
+        if let faults = report.faults {
+            console.line("faults: \(faults.profile), \(Figures.plural(faults.cutConnections, "connection")) cut")
+        }
         if let explanation = report.explanation { console.line(explanation) }
         if let model = report.model { console.line("model \(model.sha256)") }
     }

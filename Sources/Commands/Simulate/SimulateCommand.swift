@@ -4,6 +4,7 @@
 import ArgumentParser
 import Federation
 import Foundation
+import Glibc
 import Logging
 import NIOPosix
 import Simulation
@@ -62,6 +63,7 @@ struct SimulateCommand: AsyncParsableCommand {
 
     func run() async throws {
         try json.check()
+        let tables = try csv.map { try makeTablesFolder($0) }
         let console = json.console
         let plan: SimulationPlan
         do { plan = try SimulationPlan(study: study, sites: sites, copies: copies) } catch {
@@ -78,8 +80,8 @@ struct SimulateCommand: AsyncParsableCommand {
             }
             return reports
         }
-        if let csv {
-            do { try ReportTables(reports).write(to: URL(fileURLWithPath: csv)) } catch { throw CommandError(error) }
+        if let tables {
+            do { try ReportTables(reports).write(to: tables) } catch { throw CommandError(error) }
         }
         if reports.count == 1 {
             ReportText.print(reports[0], to: console)
@@ -91,6 +93,19 @@ struct SimulateCommand: AsyncParsableCommand {
         }
         if reports.contains(where: { $0.outcome != StudyOutcome.completed.word }) { throw CommandError.saidAlready }
     }
+}
+
+/// Makes the folder for tables before the work, not after it.
+private func makeTablesFolder(_ path: String) throws -> URL {
+    let folder = URL(fileURLWithPath: path)
+    do { try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true) } catch {
+        throw CommandError(
+            .notDone, "the folder \(path) cannot be made", hint: "check the name, and that its parent may be written")
+    }
+    guard access(path, W_OK) == 0 else {
+        throw CommandError(.notDone, "the folder \(path) may not be written", hint: "name another folder")
+    }
+    return folder
 }
 
 extension FaultProfile: ExpressibleByArgument {}

@@ -84,8 +84,12 @@ struct SimulationPlan: Sendable {
         try await workers.shutdownGracefully()
         await display.finish()
         let accepted = members.flatMap(\.tables.values)
-        return FederationReport(
+        var report = FederationReport(
             study: records.study, rounds: records.rounds, sites: records.sites, seed: seed,
             wallSeconds: records.seconds, pooledReference: try? PooledReference.compute(study: study, tables: accepted))
+        if faults != .none {
+            report.faults = FederationReport.Faults(profile: faults, cutConnections: records.cutConnections)
+        }
+        return report
     }
 }

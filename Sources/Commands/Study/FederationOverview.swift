@@ -95,8 +95,6 @@ struct FederationOverview: Codable, Sendable {
         status.loss = training?.summary?.loss
         status.accuracy = evaluation?.metrics["accuracy"]
         status.auc = evaluation?.metrics["auc"]
-        status.bytesUp = UInt64(closed.reduce(0) { $0 + ($1.summary?.bytesUp ?? 0) })
-        status.bytesDown = UInt64(closed.reduce(0) { $0 + ($1.summary?.bytesDown ?? 0) })
         return status
     }
 
@@ -108,14 +106,17 @@ struct FederationOverview: Codable, Sendable {
 }
 
 extension FederationOverview.StudyView {
+    /// - Parameter rounds: from the store; their traffic counts when the aggregator has forgotten it by a restart.
     init(_ status: StudyStatus, rounds: [RoundRecord], record: StudyRecord?) {
+        let up = rounds.reduce(0) { $0 + ($1.summary?.bytesUp ?? 0) }
+        let down = rounds.reduce(0) { $0 + ($1.summary?.bytesDown ?? 0) }
         self.init(
             name: status.name, hash: status.study.hex, phase: status.phase,
             explanation: status.explanation.isEmpty ? nil : status.explanation, round: status.round,
             rounds: status.rounds, acceptedSites: status.acceptedSites,
             pending: status.pending.map { .init(site: $0.site, stage: $0.stage, isConnected: $0.isConnected) },
-            loss: status.loss, accuracy: status.accuracy, auc: status.auc, bytesUp: Int(clamping: status.bytesUp),
-            bytesDown: Int(clamping: status.bytesDown),
+            loss: status.loss, accuracy: status.accuracy, auc: status.auc, bytesUp: max(up, Int(clamping: status.bytesUp)),
+            bytesDown: max(down, Int(clamping: status.bytesDown)),
             examplesPerSecond: status.examplesPerSecond > 0 ? status.examplesPerSecond : nil,
             deliveries: status.isFinished && status.phase != "paused" ? status.deliveries : nil,
             model: record?.releasedModel?.hex, roundMetrics: rounds.map { RoundMetrics($0) })

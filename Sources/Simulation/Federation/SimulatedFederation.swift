@@ -55,6 +55,8 @@ package struct SimulatedFederation: Sendable {
         package var rounds: [RoundRecord]
         package var sites: [SiteRecords]
         package var seconds: Double
+        /// Connections that the faults have cut.
+        package var cutConnections: Int
     }
 
     /// Runs the study to its end.
@@ -125,7 +127,8 @@ package struct SimulatedFederation: Sendable {
         var sites: [SiteRecords] = []
         for party in parties { sites.append(try await SiteRecords(party.store, site: party.site, study: hash)) }
         return Records(
-            study: record, rounds: try await store.rounds(study: hash), sites: sites, seconds: seconds)
+            study: record, rounds: try await store.rounds(study: hash), sites: sites, seconds: seconds,
+            cutConnections: network.cutConnections)
     }
 
     private struct Party: Sendable {

@@ -55,13 +55,19 @@ package struct StudyWatch: Sendable {
         ask: @Sendable () async throws -> FederationStatus, onChange: @Sendable (FederationMoment) async -> Void
     ) async throws {
         var reported: Set<Digest> = []
+        var seen: Stage?
         var ended: ContinuousClock.Instant?
         while true {
             let status = try await ask()
             if let own = status.studies.first(where: { $0.study == study }) {
-                let fresh = try await store.rounds(study: study)
-                    .filter { $0.state != .open && !reported.contains($0.taskHash) }
-                reported.formUnion(fresh.map(\.taskHash))
+                var fresh: [RoundRecord] = []
+                // Reading every round of hundreds of sites at every look would cost more than the rounds.
+                if seen != Stage(own) || own.isFinished {
+                    seen = Stage(own)
+                    fresh = try await store.rounds(study: study)
+                        .filter { $0.state != .open && !reported.contains($0.taskHash) }
+                    reported.formUnion(fresh.map(\.taskHash))
+                }
                 await onChange(
                     FederationMoment(status: own, connectedSites: status.connectedSites, endedRounds: fresh))
                 if own.phase == "gathering" { try await checkDecisions() }
@@ -73,6 +79,21 @@ package struct StudyWatch: Sendable {
                 }
             }
             try await Task.sleep(for: interval)
+        }
+    }
+
+    /// Where a study stands; while it stays there, no round has ended.
+    private struct Stage: Equatable {
+        var phase: String
+        var kind: String
+        var round: Int
+        var attempt: Int
+
+        init(_ status: StudyStatus) {
+            phase = status.phase
+            kind = status.roundKind
+            round = status.round
+            attempt = status.attempt
         }
     }
 

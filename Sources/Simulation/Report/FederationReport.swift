@@ -25,6 +25,18 @@ package struct FederationReport: Codable, Hashable, Sendable {
         package var path: String?
     }
 
+    /// What went wrong on the network on purpose.
+    package struct Faults: Codable, Hashable, Sendable {
+        /// ``FaultProfile``.
+        package var profile: String
+        package var cutConnections: Int
+
+        package init(profile: FaultProfile, cutConnections: Int) {
+            self.profile = profile.rawValue
+            self.cutConnections = cutConnections
+        }
+    }
+
     package var study: StudyName
     package var seed: UInt64
     /// ``StudyOutcome/word``.
@@ -44,6 +56,8 @@ package struct FederationReport: Codable, Hashable, Sendable {
     package var sites: [SiteResult]
     package var roundMetrics: [RoundMetrics]
     package var model: Model?
+    /// Absent when no faults were asked for.
+    package var faults: Faults?
 }
 
 /// One site's part of a report.

@@ -19,7 +19,8 @@ package struct ReportTables: Hashable, Sendable {
         runs = Self.table(
             [
                 "seed", "study", "outcome", "rounds", "wallSeconds", "overheadMedianSeconds", "overheadMaxSeconds",
-                "accuracy", "auc", "aucLower", "aucUpper", "pooledAccuracy", "pooledAuc", "modelSha256",
+                "accuracy", "auc", "aucLower", "aucUpper", "rootMeanSquaredError", "rSquared", "pooledAccuracy",
+                "pooledAuc", "pooledRootMeanSquaredError", "pooledRSquared", "modelSha256", "faults", "cutConnections",
             ],
             reports.map { report in
                 [
@@ -27,8 +28,11 @@ package struct ReportTables: Hashable, Sendable {
                     .number(report.wallSeconds), .number(report.roundOverheadSeconds?.median),
                     .number(report.roundOverheadSeconds?.max), .number(report.global.accuracy),
                     .number(report.global.auc), .number(report.global.aucLower), .number(report.global.aucUpper),
+                    .number(report.global.rootMeanSquaredError), .number(report.global.rSquared),
                     .number(report.pooledReference?.accuracy), .number(report.pooledReference?.auc),
-                    .text(report.model?.sha256 ?? ""),
+                    .number(report.pooledReference?.rootMeanSquaredError), .number(report.pooledReference?.rSquared),
+                    .text(report.model?.sha256 ?? ""), .text(report.faults?.profile ?? "none"),
+                    .number(report.faults?.cutConnections),
                 ]
             })
         rounds = Self.table(
@@ -50,13 +54,16 @@ package struct ReportTables: Hashable, Sendable {
         sites = Self.table(
             [
                 "seed", "site", "trainRows", "testRows", "localAccuracy", "localAuc", "globalAccuracy", "globalAuc",
+                "localRootMeanSquaredError", "localRSquared", "globalRootMeanSquaredError", "globalRSquared",
             ],
             reports.flatMap { report in
                 report.sites.map { site in
                     [
                         .number(report.seed), .text(site.id), .number(site.trainRows), .number(site.testRows),
                         .number(site.localOnly.accuracy), .number(site.localOnly.auc), .number(site.global.accuracy),
-                        .number(site.global.auc),
+                        .number(site.global.auc), .number(site.localOnly.rootMeanSquaredError),
+                        .number(site.localOnly.rSquared), .number(site.global.rootMeanSquaredError),
+                        .number(site.global.rSquared),
                     ]
                 }
             })
