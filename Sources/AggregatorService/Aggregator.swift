@@ -61,9 +61,7 @@ package struct Aggregator: Sendable {
     }
 
     /// Carries out one command.
-    package func answer(_ request: ControlRequest) async -> ControlReply {
-        await withCheckedContinuation { coordinator.post(.control(request, $0)) }
-    }
+    package func answer(_ request: ControlRequest) async -> ControlReply { await coordinator.reply(to: request) }
 
     /// Tells all sites that the server goes away.
     package func shutDown() async { await coordinator.shutDown() }

@@ -64,6 +64,18 @@ actor Coordinator {
     /// Adds an event to the queue; never waits.
     nonisolated func post(_ event: CoordinatorEvent) { eventInput.yield(event) }
 
+    /// Queues a command and waits for its answer; once the coordinator has stopped, the answer says so.
+    nonisolated func reply(to request: ControlRequest) async -> ControlReply {
+        await withCheckedContinuation { continuation in
+            if case .terminated = eventInput.yield(.control(request, continuation)) {
+                continuation.resume(returning: Self.hasStopped)
+            }
+        }
+    }
+
+    private static let hasStopped = ControlReply.error(
+        message: "the aggregator is stopping", hint: "ask again when it runs")
+
     /// Time since the start, the clock of all state machines.
     var now: Duration { ContinuousClock.now - started }
 
@@ -71,6 +83,15 @@ actor Coordinator {
     ///
     /// - Throws: ``StoreError`` when the store fails; the state on disk is then still consistent.
     func run() async throws {
+        do { try await handleUntilCancelled() } catch {
+            // Whoever asked and was not answered would wait for ever, and keep the whole process from ending.
+            eventInput.finish()
+            for await case .control(_, let reply) in events { reply.resume(returning: Self.hasStopped) }
+            throw error
+        }
+    }
+
+    private func handleUntilCancelled() async throws {
         try await restore()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
