@@ -12,7 +12,7 @@ struct StudyStatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show the studies of the aggregator on this machine.",
-        usage: "consilium study status [<hash>] (--state <dir> | --socket <path>) [options]",
+        usage: "consilium study status [<hash>] (--state <dir> | --socket <path>) [...]",
         discussion: """
             Without a running aggregator it shows what its store holds. The numbers come
             from sums over the sites, or are traffic that the aggregator observes anyway.
