@@ -72,9 +72,10 @@ struct ProgressDisplay {
             sites(moment, members: members) + "  received \(Figures.bytes(Int(clamping: status.bytesUp)))"
                 + "  sent \(Figures.bytes(Int(clamping: status.bytesDown)))",
         ]
-        let waiting = status.pending.prefix(3).map { "\($0.site) \($0.isConnected ? $0.stage : "not connected")" }
+        let waiting = status.pending.prefix(3).map { "\($0.site) (\($0.isConnected ? $0.stage : "not connected"))" }
         let more = status.pending.count > 3 ? ", \(status.pending.count - 3) more" : ""
-        lines.append(waiting.isEmpty ? status.explanation : "waiting for " + waiting.joined(separator: ", ") + more)
+        let last = waiting.isEmpty ? status.explanation : "waiting for " + waiting.joined(separator: ", ") + more
+        if !last.isEmpty { lines.append(last) }
         return lines
     }
 
