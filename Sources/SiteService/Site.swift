@@ -109,6 +109,11 @@ package actor Site {
         while !Task.isCancelled {
             do {
                 let connection = try await connect()
+                guard connection.identity.role == .aggregator else {
+                    // Every member of the consortium has a certificate of the same authority.
+                    await connection.close()
+                    throw LinkError.noAggregator
+                }
                 logger.info("connected to the aggregator")
                 let began = ContinuousClock.now
                 let outcome = await serve(connection)
@@ -120,6 +125,8 @@ package actor Site {
                 throw CancellationError()
             } catch LinkError.refused(let code) {
                 logger.error("the aggregator refused this site", metadata: ["reason": "\(code.explanation)"])
+            } catch LinkError.noAggregator {
+                logger.error("the server's certificate does not name an aggregator")
             } catch {
                 logger.notice("no connection to the aggregator", metadata: ["cause": "\(error)"])
             }

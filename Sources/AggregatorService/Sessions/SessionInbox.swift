@@ -56,7 +56,8 @@ final class SessionInbox {
 
     func receive(chunk payload: ByteBuffer) async throws {
         var payload = payload
-        guard let header = ChunkHeader(readingFrom: &payload), let upload = uploads[header.streamID] else {
+        guard let header = ChunkHeader(readingFrom: &payload) else { throw SessionError(.protocolViolation) }
+        guard let upload = uploads[header.streamID] else {
             // Chunks of an upload that was refused or superseded are still on their way for a moment.
             return
         }

@@ -10,6 +10,8 @@ import WireProtocol
 /// Why a transfer over a link ended without its result; the caller tries again over the next link.
 enum LinkError: Error {
     case lost
+    /// Who answers is a member of the consortium, but not its aggregator.
+    case noAggregator
     case blobUnavailable
     case refused(RefusalCode)
     case unexpectedMessage
@@ -118,7 +120,8 @@ actor AggregatorLink {
 
     private func deliver(chunk payload: ByteBuffer) throws {
         var payload = payload
-        guard let header = ChunkHeader(readingFrom: &payload), let download = downloads[header.streamID] else { return }
+        guard let header = ChunkHeader(readingFrom: &payload) else { throw LinkError.unexpectedMessage }
+        guard let download = downloads[header.streamID] else { return }
         let file = download.file
         guard header.offset == UInt64(file.byteCount),
             file.byteCount + payload.readableBytes <= download.blob.byteCount
