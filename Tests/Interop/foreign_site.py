@@ -148,6 +148,8 @@ class Site:
         vector = self.load(task.hex())
         if task != self.task_hash or vector is None or offset > len(vector):
             raise ProtocolError("an upload that was not offered")
+        if offset:
+            print("upload resumes at", offset, flush=True)
         self.connection.send_chunks(self.stream, vector, offset)
 
     def received_upload_result(self, task, accepted, reason):
@@ -176,6 +178,8 @@ class Site:
         self.stream += 1
         self.wanted = (digest, size, self.stream)
         have = len(self.load(digest.hex() + ".part") or b"")
+        if have:
+            print("download resumes at", have, flush=True)
         self.connection.send("blob_request", digest=digest, offset=have, stream=self.stream)
 
     def received_blob_unavailable(self, digest, stream):
