@@ -135,6 +135,10 @@ let package = Package(
             dependencies: ["Federation", "ModelFiles", "NeuralNetworks", "Randomness", "RingArithmetic"],
             swiftSettings: shared),
         .testTarget(name: "CommandsTests", exclude: ["Files", "Transcripts"], swiftSettings: shared),
+        .testTarget(
+            name: "InteropTests",
+            dependencies: ["ClinicalData", "Federation", "ModelFiles", "SiteService", "Store", "StudyFiles"],
+            swiftSettings: shared),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
         .testTarget(
             name: "NeuralNetworksTests",
