@@ -16,6 +16,11 @@ UNITS = 1 << 20
 
 # ---- A site's table under a study's contract (study.md) -------------------------------------------------------------
 
+def single(value):
+    """The nearest float32: the precision in which a site holds its table."""
+    return struct.unpack("<f", struct.pack("<f", value))[0]
+
+
 def day(text):
     return datetime.date.fromisoformat(text).toordinal()
 
@@ -60,14 +65,14 @@ class Table:
         low, high = self.range(kind, terms)
         value = float(day(text) if kind == "date" else text)
         if low <= value <= high:
-            return value
+            return single(value)
         if terms["outOfRange"] == "refuse":
             raise ValueError("a value out of the contract's range")
-        return None if terms["outOfRange"] == "missing" else min(max(value, low), high)
+        return None if terms["outOfRange"] == "missing" else single(min(max(value, low), high))
 
     def label_value(self, text):
         if "unit" in self.label:
-            return float(text)
+            return single(float(text))
         if "classes" in self.label:
             return self.label["classes"].index(text)
         if text in self.label["positive"]:
