@@ -3,6 +3,7 @@
 
 package import ClinicalData
 package import Federation
+import ModelFiles
 package import NeuralNetworks
 
 /// An accepted study and the site's encoded rows for it.
@@ -27,6 +28,13 @@ package struct LocalStudy: Sendable {
     /// The plausible range of the label, for errors in spans of it.
     package var labelRange: (minimum: Double, maximum: Double) {
         if case .number(_, let minimum, let maximum)? = study.data.label?.kind { (minimum, maximum) } else { (0, 1) }
+    }
+
+    /// Whether a blob can be a model of the study, or controls, by its length. A site fetches nothing larger.
+    func admits(_ blob: BlobReference) -> Bool {
+        let parameterBytes = 4 * network.parameterCount
+        guard blob.name == "model" else { return blob.byteCount == parameterBytes }
+        return blob.byteCount <= 8 + SafetensorsHeader.largestHeaderBytes + parameterBytes
     }
 
     func labels(of rows: [Int32]) -> [Float] { rows.map { table.labels[Int($0)] } }

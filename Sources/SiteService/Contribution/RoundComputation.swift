@@ -67,8 +67,13 @@ struct RoundComputation: Sendable {
     /// The round's model, which must be a finite model of the study.
     private func globalModel() throws -> (StudyModel, [Float]) {
         guard let model else { throw WithheldError(.taskMismatch) }
-        let (file, parameters) = try ModelFile.readWithParameters(model.path)
-        let description = try StudyModel(file)
+        let (description, parameters): (StudyModel, [Float])
+        do {
+            let (file, values) = try ModelFile.readWithParameters(model.path)
+            (description, parameters) = (try StudyModel(file), values)
+        } catch let error as ModelFileError where error.code != .inputOutput {
+            throw WithheldError(.taskMismatch)
+        }
         guard description.studyHash == local.hash, parameters.allSatisfy(\.isFinite) else {
             throw WithheldError(.taskMismatch)
         }

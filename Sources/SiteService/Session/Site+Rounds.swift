@@ -41,7 +41,9 @@ extension Site {
     /// The packed vector of a task: from disk when it was computed before, else computed and stored first.
     private func vector(for task: RoundTask, hash: Digest, cancellation: Cancellation) async throws -> StoredFile {
         let accepted = try await currentStudy(task.study)
-        guard task.fits(accepted.local.study) else { throw WithheldError(.taskMismatch) }
+        guard task.fits(accepted.local.study), task.inputs.allSatisfy({ accepted.local.admits($0) }) else {
+            throw WithheldError(.taskMismatch)
+        }
         let record = try await store.beginRound(
             taskHash: hash, study: task.study, id: task.id, at: wallMilliseconds())
         switch record.state {

@@ -100,7 +100,13 @@ extension Site {
     func conclude(_ hash: Digest, outcome: String, model: BlobReference?) async throws {
         guard let record = try await store.study(hash), record.decision == .accepted else { return }
         if record.outcome == nil {
-            if let model { try await receive(model, of: record) }
+            do {
+                if let model { try await receive(model, of: record) }
+            } catch let error as WithheldError {
+                return reportUnusable(error.reason.rawValue)
+            } catch let error as ModelFileError {
+                return reportUnusable(error.code.rawValue)
+            }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
             try await keepInputs([], of: hash)
             logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
@@ -108,12 +114,19 @@ extension Site {
         if let model { tell(.modelReceived(study: hash, model: model.digest)) }
     }
 
+    /// The study stays open here: the aggregator tells its end again at the next connection.
+    private func reportUnusable(_ reason: String) {
+        logger.error("the released model cannot be used", metadata: ["reason": "\(reason)"])
+    }
+
     private func receive(_ model: BlobReference, of record: SiteStudyRecord) async throws {
         let hash = record.hash
+        let accepted = try await accepted(record)
+        guard accepted?.local.admits(model) ?? true else { throw WithheldError(.taskMismatch) }
         let file = try await fetch(model, for: nil)
         try await workers.runIfActive { try file.makeDurable() }
         var round = 0
-        if let accepted = try await accepted(record) {
+        if let accepted {
             let results = try await workers.runIfActive { try accepted.local.judge(modelAt: file.path) }
             for result in results.evaluations {
                 try await store.recordEvaluation(
