@@ -28,15 +28,9 @@ final class InteropFederation: Sendable {
     ///
     /// - Parameter sites: of ``ownSites``, those that are started.
     init(rounds: Int, sites: [String] = ownSites) async throws {
-        // Short: the path of a Unix socket must fit 107 bytes.
-        folder = FileManager.default.temporaryDirectory.appending(path: "interop-\(UUID().uuidString.prefix(8))")
-        try FileManager.default.createDirectory(
-            at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        let certificates = folder.appending(path: "certs").path
-        try await Self.script("make-authority.sh", [certificates], in: folder)
-        for (name, role) in [("aggregator", "aggregator"), ("foreign", "site")] + sites.map({ ($0, "site") }) {
-            try await Self.script("make-leaf.sh", [certificates, name, role], in: folder)
-        }
+        folder = try Self.makeFolder()
+        try await Self.makeCertificates(
+            [("aggregator", "aggregator"), ("foreign", "site")] + sites.map { ($0, "site") }, in: folder)
         var text = try String(contentsOf: Self.project.appending(path: "studies/heart-disease.yaml"), encoding: .utf8)
         for (old, new) in [
             ("rounds: 15", "rounds: \(rounds)"), ("learningRate: 0.01", "learningRate: 1e-12"),
@@ -71,16 +65,7 @@ final class InteropFederation: Sendable {
                 try? JSONDecoder().decode([String: Int].self, from: $0)["port"]
             }
         }
-        for site in sites {
-            var configuration = try String(
-                contentsOf: Self.project.appending(path: "sites/\(site)/site.yaml"), encoding: .utf8)
-            for (old, new) in [
-                ("7443", "\(port)"), ("tls/site", "../certs/\(site)"), ("tls/authority", "../certs/authority"),
-                ("patients.csv", Self.project.appending(path: "sites/\(site)/patients.csv").path),
-            ] { configuration = configuration.replacing(old, with: new) }
-            try Self.write(configuration, to: folder, "\(site)/site.yaml")
-            daemons.append(try Self.daemon(site, program: "consilium-site", in: folder))
-        }
+        for site in sites { daemons.append(try Self.startSite(site, port: port, in: folder)) }
         self.daemons = daemons
     }
 
@@ -141,6 +126,33 @@ final class InteropFederation: Sendable {
     func log() -> String { daemons[0].output }
 
     // MARK: Files and processes
+
+    static func makeFolder() throws -> URL {
+        // Short: the path of a Unix socket must fit 107 bytes.
+        let folder = FileManager.default.temporaryDirectory.appending(path: "interop-\(UUID().uuidString.prefix(8))")
+        try FileManager.default.createDirectory(
+            at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return folder
+    }
+
+    /// Certificates of a new authority in `certs/`, one for each name and role.
+    static func makeCertificates(_ members: [(name: String, role: String)], in folder: URL) async throws {
+        let certificates = folder.appending(path: "certs").path
+        try await script("make-authority.sh", [certificates], in: folder)
+        for (name, role) in members { try await script("make-leaf.sh", [certificates, name, role], in: folder) }
+    }
+
+    /// A sample hospital's daemon, with its own configuration and table.
+    static func startSite(_ site: String, port: Int, in folder: URL) throws -> ChildProgram {
+        var configuration = try String(
+            contentsOf: project.appending(path: "sites/\(site)/site.yaml"), encoding: .utf8)
+        for (old, new) in [
+            ("7443", "\(port)"), ("tls/site", "../certs/\(site)"), ("tls/authority", "../certs/authority"),
+            ("patients.csv", project.appending(path: "sites/\(site)/patients.csv").path),
+        ] { configuration = configuration.replacing(old, with: new) }
+        try write(configuration, to: folder, "\(site)/site.yaml")
+        return try daemon(site, program: "consilium-site", in: folder)
+    }
 
     private static func script(_ name: String, _ arguments: [String], in folder: URL) async throws {
         let script = project.appending(path: "certs/\(name)").path
