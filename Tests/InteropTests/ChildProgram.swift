@@ -39,7 +39,9 @@ final class ChildProgram: Sendable {
         defer { for text in arguments + environment { free(text) } }
         var child = pid_t()
         let failure = posix_spawnp(&child, words[0], &actions, nil, arguments, environment)
-        guard failure == 0 else { throw Ended(name: name, output: "not started: \(String(cString: strerror(failure)))") }
+        guard failure == 0 else {
+            throw Ended(name: name, output: "not started: \(String(cString: strerror(failure)))")
+        }
         process = child
     }
 

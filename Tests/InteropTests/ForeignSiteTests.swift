@@ -109,12 +109,13 @@ struct ForeignSiteTests {
             let local = try LocalStudy(study: study, table: table)
             let own = try local.evaluationCounts(
                 sum, preprocessing: preprocessing, parameters: parameters, rows: local.testRows)
-            counts = counts.map { total in
-                EvaluationSum.Counts(
-                    positives: zip(total.positives, own.positives).map(+),
-                    negatives: zip(total.negatives, own.negatives).map(+),
-                    moments: zip(total.moments, own.moments).map(+))
-            } ?? own
+            counts =
+                counts.map { total in
+                    EvaluationSum.Counts(
+                        positives: zip(total.positives, own.positives).map(+),
+                        negatives: zip(total.negatives, own.negatives).map(+),
+                        moments: zip(total.moments, own.moments).map(+))
+                } ?? own
         }
         let expected = try sum.metrics(of: try #require(counts), labelRange: (0, 1))
         for (name, value) in expected.named {
