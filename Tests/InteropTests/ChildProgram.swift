@@ -54,7 +54,7 @@ final class ChildProgram: Sendable {
 
     /// The exit status, when the program has ended by itself.
     func status() async throws -> Int32 {
-        try await Self.until(name, output: { self.output }) {
+        try await Self.until(name, output: self.output) {
             // The child stays a zombie until `deinit`, so that its number is not given to another.
             var info = siginfo_t()
             guard waitid(P_PID, id_t(self.process), &info, WEXITED | WNOHANG | WNOWAIT) == 0,
@@ -66,7 +66,7 @@ final class ChildProgram: Sendable {
 
     /// Waits for a value to be there, and looks every few milliseconds.
     static func until<Value>(
-        _ name: String, output: () -> String = { "" }, _ find: () async throws -> Value?
+        _ name: String, output: @autoclosure () -> String = "", _ find: () async throws -> Value?
     ) async throws -> Value {
         let deadline = ContinuousClock.now + patience
         while ContinuousClock.now < deadline {

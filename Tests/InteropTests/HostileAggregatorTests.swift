@@ -26,7 +26,7 @@ struct HostileAggregatorTests {
                 "--authority", certificates.appending(path: "authority.pem").path,
                 "--study", folder.appending(path: "study").path, "--port-file", portFile.path,
             ] + arguments, output: folder.appending(path: "aggregator.out"))
-        let port = try await ChildProgram.until("the aggregator", output: { aggregator.output }) {
+        let port = try await ChildProgram.until("the aggregator", output: aggregator.output) {
             (try? String(contentsOf: portFile, encoding: .utf8)).flatMap { Int($0) }
         }
         let site = try InteropFederation.startSite("cleveland", port: port, in: folder)

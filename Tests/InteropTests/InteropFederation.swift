@@ -59,7 +59,7 @@ final class InteropFederation: Sendable {
         let announcement = folder.appending(path: "aggregator/state/listening.json")
         let control = folder.appending(path: "aggregator/state/control.sock")
         let aggregator = daemons[0]
-        port = try await ChildProgram.until("the aggregator", output: { aggregator.output }) {
+        port = try await ChildProgram.until("the aggregator", output: aggregator.output) {
             guard FileManager.default.fileExists(atPath: control.path) else { return nil }
             return (try? Data(contentsOf: announcement)).flatMap {
                 try? JSONDecoder().decode([String: Int].self, from: $0)["port"]
