@@ -48,7 +48,7 @@ package struct TransportLimits: Sendable, Hashable {
     package var frames = FrameLimits()
     /// Payload bytes a connection holds in each direction before `send` suspends, or reading stops. One frame larger
     /// than this is let through alone.
-    package var inFlightByteCount = 128 << 10
+    package var inFlightByteCount = 256 << 10
     /// From the TCP connection to the end of the TLS handshake.
     package var handshakeTimeout = Duration.seconds(10)
     /// Until the TCP connection, and a proxy's tunnel, stand.
