@@ -153,6 +153,12 @@ let package = Package(
         .testTarget(
             name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
         .testTarget(
+            name: "ServiceTests",
+            dependencies: [
+                "AggregatorService", "ClinicalData", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
+                nioPosix, "PeerTransport", "Randomness", "SiteService", "Store", "StudyFiles", "WireProtocol",
+            ], swiftSettings: shared),
+        .testTarget(
             name: "SimulationTests",
             dependencies: [
                 "ClinicalData", "Federation", logging, nioPosix, "Simulation", "Store", "StudyFiles",
