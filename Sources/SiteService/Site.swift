@@ -41,7 +41,7 @@ package actor Site {
 
     private var link: AggregatorLink?
     private var linkWaiters: [CheckedContinuation<AggregatorLink, any Error>] = []
-    private var isStopping = false
+    private(set) var isStopping = false
     var studies: [Digest: AcceptedStudy] = [:]
     /// Rounds being worked on.
     var active: [Digest: Cancellation] = [:]
@@ -157,9 +157,11 @@ package actor Site {
         return try await withCheckedThrowingContinuation { linkWaiters.append($0) }
     }
 
-    /// Gives up on a link that failed, so that the next wait gets another one.
-    func abandon(_ failed: AggregatorLink) {
+    /// Gives up on a link that failed, so that the next wait gets another one. It is closed, because a peer that broke
+    /// the rules once may hold the connection open for ever.
+    func abandon(_ failed: AggregatorLink) async {
         if link === failed { link = nil }
+        await failed.disconnect()
     }
 
     /// Says something if there is a link; whatever matters is said again after a reconnection.
@@ -193,6 +195,8 @@ package actor Site {
             case .offer(let bytes): try await decide(on: bytes)
             case .round(let task): try await participate(in: task)
             case .progress(let task, let count): tell(.progress(task: task, .computing, count: UInt64(count)))
+            case .downloaded(let task, let byteCount):
+                tell(.progress(task: task, .downloading, count: UInt64(byteCount)))
             case .roundEnded(let task, let wasClosed): try await tidy(after: task, wasClosed: wasClosed)
             case .studyEnded(let study, let outcome, let model):
                 try await conclude(study, outcome: outcome, model: model)
@@ -208,6 +212,7 @@ enum SiteWork: Sendable {
     case offer([UInt8])
     case round(RoundTask)
     case progress(Digest, count: Int)
+    case downloaded(Digest, byteCount: Int)
     case roundEnded(Digest, wasClosed: Bool)
     case studyEnded(Digest, String, BlobReference?)
 }

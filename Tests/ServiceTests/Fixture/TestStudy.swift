@@ -21,7 +21,7 @@ enum TestStudy {
 
     static func make(
         strategy: Strategy = .fedAvg, rounds: Int = 2, minimumSites: Int = 3, participation: Double = 1,
-        everyRounds: Int = 1, progress: ProgressTerms = patient, training: TrainingPlan? = nil, testFraction: Double = 0.25
+        everyRounds: Int = 1, progress: ProgressTerms = patient, training: TrainingPlan? = nil, valueBits: Int = 16
     ) -> Study {
         let number = NumberColumn(unit: "1", minimum: -10, maximum: 10, outOfRange: .refuse)
         let columns =
@@ -29,7 +29,7 @@ enum TestStudy {
             + [ColumnContract(name: "ill", kind: .label(.binary(positive: ["1"], negative: ["0"])), missingCodes: [])]
         return Study(
             name: name, title: "A small study", purpose: "tests", task: .binary,
-            data: DataContract(columns: columns, holdout: Holdout(testFraction: testFraction, seed: 1)),
+            data: DataContract(columns: columns, holdout: Holdout(testFraction: 0.25, seed: 1)),
             model: ModelSpecification(layers: [.dense(units: 1, activation: .linear)]),
             training: training
                 ?? TrainingPlan(
@@ -38,7 +38,7 @@ enum TestStudy {
             federation: FederationTerms(
                 strategy: strategy, rounds: rounds, minimumSites: minimumSites, requiredSites: [],
                 participation: participation, progress: progress,
-                numbers: NumberTerms(valueBits: 16, clip: 1, weightUnit: 16, maximumWeight: 64)),
+                numbers: NumberTerms(valueBits: valueBits, clip: 1, weightUnit: 16, maximumWeight: 64)),
             evaluation: EvaluationTerms(everyRounds: everyRounds, bins: 16))
     }
 
