@@ -147,7 +147,7 @@ actor Coordinator {
                 break
             }
         case .modelReceived(let site, let study, let model):
-            guard runs[study]?.model?.blob.digest == model else { return }
+            guard let run = runs[study], run.model?.blob.digest == model, run.accepted.contains(site) else { return }
             runs[study]?.deliveries.insert(site)
         case .summed(let study, let id, let outcome): try await summed(study, id, outcome)
         case .control(let request, let reply): reply.resume(returning: await answer(request))

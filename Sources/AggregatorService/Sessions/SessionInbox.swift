@@ -26,8 +26,10 @@ final class SessionInbox {
         self.streamLimit = streamLimit
     }
 
+    /// Counts a control message; every kind of them.
+    func count() throws { try rate.count() }
+
     func receive(_ message: SiteMessage) async throws {
-        try rate.count()
         switch message {
         case .hello, .blobRequest: throw SessionError(.protocolViolation)
         case .decision(let study, let decision): coordinator.post(.decided(site, study: study, decision))

@@ -91,6 +91,7 @@ final class SiteSession: Sendable {
                     switch frame.kind {
                     case .chunk: try await inbox.receive(chunk: frame.payload)
                     case .control:
+                        try inbox.count()
                         let message = try SiteMessage(decoding: frame.controlBytes)
                         if case .blobRequest(let digest, let offset, let stream) = message {
                             let ticket = try blobs.start()
