@@ -72,6 +72,7 @@ struct Loss: Sendable, CustomTestStringConvertible {
     var round: Int { kind == .statistics ? 0 : 1 }
 }
 
+@Suite(.timeLimit(.minutes(1)))
 struct LostSiteTests {
     private static func plans(gate: Gate, gatedRound: Int) -> ([SitePlan], [SteadyUpdate]) {
         let updates = [0.1, 0.2, 0.3, 0.4].map { SteadyUpdate($0, gatedRound: gatedRound, gate: gate) }
@@ -106,18 +107,21 @@ struct LostSiteTests {
             gate.open()
             let record = try await federation.finish(deliveries: 4)
             #expect(record.outcome == "completed")
-            #expect(try await federation.words(.training, loss.round + 1)["lost"] == "notConnected")
+            let next = try await federation.words(.training, loss.round + 1)
+            // A round that ends with the very upload may be followed before the loss is noticed.
+            if loss.point != .delivered { #expect(next["lost"] == "notConnected") }
             #expect(
                 try await federation.words(.training, loss.round + 2)
                     == ["a": "included", "b": "included", "c": "included", "lost": "included"])
             for update in updates {
                 #expect(Set(update.rounds).count == update.rounds.count, "no round was computed twice")
             }
-            // In the round without the site the model is that of the other three.
+            // The model of the next round is that of those in it.
+            let changes = zip(["a", "b", "c", "lost"], [0.1, 0.2, 0.3, 0.4]).filter { next[$0.0] == "included" }
             let before = try await federation.parameters(after: loss.round)
             let after = try await federation.parameters(after: loss.round + 1)
-            let weights = try await federation.weights(["a", "b", "c"])
-            let mean = zip(weights, [0.1, 0.2, 0.3]).map { $0 * $1 }.reduce(0, +) / weights.reduce(0, +)
+            let weights = try await federation.weights(changes.map(\.0))
+            let mean = zip(weights, changes).map { $0 * $1.1 }.reduce(0, +) / weights.reduce(0, +)
             for (old, new) in zip(before, after) { #expect(abs(Double(new - old) - mean) < 1 / 32_767) }
             #expect(try federation.spooledUploads() == [])
             try await eventually("the sites have forgotten their vectors") {

@@ -10,6 +10,7 @@ import Store
 import Testing
 import WireProtocol
 
+@Suite(.timeLimit(.minutes(1)))
 struct LyingSiteTests {
     /// Three honest sites are the minimum and always waited for; the liar is not.
     private static let terms = ProgressTerms(
@@ -27,6 +28,12 @@ struct LyingSiteTests {
         try await TestFederation.run(study(rounds: rounds), plans, guests: ["liar"]) { federation in
             try await lie(federation)
             gate?.open()
+            // A study that waits for the fourth site's word gets it.
+            let last = try await RawSite("liar", in: federation)
+            if try await federation.progress().phase == "gathering" {
+                try await last.say(.hello(versions: [1], software: "test"))
+                try await last.say(.decision(study: federation.hash, .declined(.notApproved)))
+            }
             let record = try await federation.finish(deliveries: 3)
             #expect(record.outcome == "completed")
             for round in try await federation.rounds() where round.state == .closed {

@@ -5,6 +5,7 @@ import Federation
 import Store
 import Testing
 
+@Suite(.timeLimit(.minutes(1)))
 struct SlowSiteTests {
     @Test
     func aSiteTwentyTimesSlowerIsLeftBehindAndTheStudyCompletes() async throws {
@@ -39,8 +40,10 @@ struct SlowSiteTests {
             SitePlan("a"), SitePlan("b"), SitePlan("slow", updates: SlowUpdate(pause: .milliseconds(50))),
         ]
         try await TestFederation.run(TestStudy.make(rounds: 1, progress: progress), plans) { federation in
-            #expect(try await federation.finish(deliveries: 3).outcome == "completed")
-            #expect(try await federation.words(.training, 1)["slow"] == "included")
+            let record = try await federation.finish(deliveries: 3)
+            #expect(record.outcome == "completed")
+            let words = try await federation.words(.training, 1)
+            #expect(words["slow"] == "included")
         }
     }
 }

@@ -71,9 +71,9 @@ extension Coordinator {
             }
             return
         }
-        run.lastSum = rounds.last { $0.state == .closed }.map { round in
+        for round in rounds where round.state == .closed {
             let included = round.participation.filter { $0.word == Participation.included.word }
-            return LastSum(task: round.taskHash, survivors: Set(included.map(\.site)))
+            run.noteClosed(round.taskHash, survivors: included.map(\.site))
         }
         let missed = Set(run.study.federation.requiredSites).filter { site in
             rounds.contains { round in

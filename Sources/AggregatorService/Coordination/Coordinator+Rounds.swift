@@ -72,7 +72,7 @@ extension Coordinator {
     func admitUpload(from site: SiteID, task: Digest, byteCount: Int) -> UploadAdmission {
         guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }), let current = runs[hash]?.current
         else {
-            return .notAwaited(isIncluded: order.contains { runs[$0]?.lastSum?.includes(site, task: task) ?? false })
+            return .notAwaited(isIncluded: order.contains { runs[$0]?.lastInclusion[site] == task })
         }
         guard !current.received.contains(site) else { return .alreadyReceived }
         guard case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site) else {
@@ -215,7 +215,7 @@ extension Coordinator {
                 "survivors": "\(survivors.count)", "seconds": "\(summary.seconds)",
             ])
         tell(current.cohort, task: current.taskHash, included: Set(survivors))
-        runs[hash]?.lastSum = LastSum(task: current.taskHash, survivors: Set(survivors))
+        runs[hash]?.noteClosed(current.taskHash, survivors: survivors)
         runs[hash]?.current = nil
         try await advance(hash, .summed)
     }

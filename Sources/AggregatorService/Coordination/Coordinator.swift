@@ -192,9 +192,10 @@ actor Coordinator {
                 try await store.recordDecision(study: study, site: site, decision, at: wallMilliseconds())
                 logger.info("site accepted the study", metadata: ["site": "\(site)", "study": "\(study.short)"])
             }
-            if wasAccepted, let last = run.lastSum {
-                // The site may have missed how its last round ended.
-                tell([site], task: last.task, included: last.survivors)
+            if wasAccepted {
+                // The site may have missed how its last rounds ended.
+                if let task = run.lastInclusion[site] { tell([site], task: task, included: [site]) }
+                if let task = run.lastClosed, task != run.lastInclusion[site] { tell([site], task: task, included: []) }
             }
             try await advance(study, wasAccepted ? .connected(site) : .accepted(site))
         case .declined(let reason):

@@ -16,8 +16,10 @@ struct StudyRun {
 
     /// The round that collects or is being summed.
     var current: CurrentRound?
-    /// The latest round that closed; its members may have missed the news.
-    var lastSum: LastSum?
+    /// The task of the latest round that closed; its members may have missed the news.
+    var lastClosed: Digest?
+    /// For each site the task of the latest round whose sum it is in; it may have missed that news, and later ones.
+    var lastInclusion: [SiteID: Digest] = [:]
     /// The latest global model; nil before the statistics round.
     var model: ModelVersion?
     /// SCAFFOLD's server control, after the first training round.
@@ -71,15 +73,12 @@ struct CurrentRound {
     static func uploadName(_ site: SiteID, task: Digest) -> String { "\(task.hex)-\(site)" }
 }
 
-/// Who is in the latest sum of a study.
-struct LastSum {
-    let task: Digest
-    let survivors: Set<SiteID>
-
-    func includes(_ site: SiteID, task: Digest) -> Bool { self.task == task && survivors.contains(site) }
-}
-
 extension StudyRun {
+    mutating func noteClosed(_ task: Digest, survivors: [SiteID]) {
+        lastClosed = task
+        for site in survivors { lastInclusion[site] = task }
+    }
+
     /// The status line of this study.
     var status: StudyStatus {
         var status = StudyStatus(study: hash, name: study.name, phase: "gathering")

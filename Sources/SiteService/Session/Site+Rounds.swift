@@ -189,7 +189,8 @@ extension Site {
         try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
     }
 
-    private func forgetVector(of task: Digest, reason: String) async throws {
+    /// Removes the vector of a task that has ended.
+    func forgetVector(of task: Digest, reason: String) async throws {
         guard let record = try await store.round(taskHash: task) else { return }
         if let upload = record.upload { try vault.remove(upload) }
         guard !record.state.isSettled else { return }

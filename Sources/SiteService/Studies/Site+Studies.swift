@@ -112,6 +112,11 @@ extension Site {
             } catch let error as ModelFileError {
                 return reportUnusable(error.code.rawValue)
             }
+            // The site may have missed how rounds ended: no vector of the study serves any more.
+            for round in try await store.rounds(study: hash) {
+                active[round.taskHash]?.cancel()
+                try await forgetVector(of: round.taskHash, reason: outcome)
+            }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
             try await keepInputs([], of: hash)
             logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])

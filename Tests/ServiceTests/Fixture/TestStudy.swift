@@ -3,6 +3,7 @@
 
 import ClinicalData
 import Federation
+import Glibc
 import NeuralNetworks
 import Randomness
 import SiteService
@@ -113,5 +114,11 @@ final class Gate: Sendable {
 
     func open() { isOpen.store(true, ordering: .sequentiallyConsistent) }
 
-    var isClosed: Bool { !isOpen.load(ordering: .sequentiallyConsistent) }
+    /// Waits; `whileWaiting` notices that the work is no longer wanted, by throwing.
+    func wait(_ whileWaiting: () throws -> Void) throws {
+        while !isOpen.load(ordering: .sequentiallyConsistent) {
+            try whileWaiting()
+            usleep(2_000)
+        }
+    }
 }

@@ -32,13 +32,7 @@ final class SteadyUpdate: UpdateMaking {
     ) throws -> LocalUpdate {
         computed.withLock { $0.append(round) }
         try onProgress(1)
-        if let gate, round == gatedRound {
-            while gate.isClosed {
-                // Says nothing new, but notices when the round is over.
-                try onProgress(1)
-                usleep(2_000)
-            }
-        }
+        if let gate, round == gatedRound { try gate.wait { try onProgress(1) } }
         try onProgress(2)
         return LocalUpdate(
             change: [Float](repeating: value, count: parameters.count),
