@@ -3,6 +3,7 @@
 
 import Federation
 import NeuralNetworks
+import PeerTransport
 import SiteService
 import Store
 import Testing
@@ -24,7 +25,7 @@ struct DataTests {
 
     @Test
     func sitesOfOneClassEachLearnFromEachOther() async throws {
-        let plans = (0...1).flatMap { label in
+        let plans: [SitePlan] = (0...1).flatMap { (label: Int) in
             (1...2).map { number in
                 SitePlan(
                     "site\(label)\(number)",

@@ -2,6 +2,7 @@
 // The network or the aggregator is away for longer than a round; nothing is lost and nothing is done twice.
 
 import Federation
+import PeerTransport
 import Store
 import Testing
 import WireProtocol

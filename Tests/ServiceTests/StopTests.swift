@@ -2,6 +2,7 @@
 // The operator stops a study in each of its phases.
 
 import Federation
+import PeerTransport
 import Store
 import Testing
 import WireProtocol

@@ -19,8 +19,8 @@ struct StrategyTests {
     ]
 
     /// Sites of very different size.
-    private static func plans(_ updates: (String) -> any UpdateMaking = { _ in LocalTrainer() }) -> [SitePlan] {
-        zip(["a", "b", "c", "d"], [24, 60, 120, 300]).map { SitePlan($0, rows: $1, updates: updates($0)) }
+    private static func plans(_ updates: [String: any UpdateMaking] = [:]) -> [SitePlan] {
+        zip(["a", "b", "c", "d"], [24, 60, 120, 300]).map { SitePlan($0, rows: $1, updates: updates[$0] ?? LocalTrainer()) }
     }
 
     private static let epochs = TrainingPlan(
@@ -96,9 +96,10 @@ struct StrategyTests {
     @Test
     func aSiteThatMissesTheEndOfItsRoundLearnsItWhenItIsBack() async throws {
         let gate = Gate()
-        let study = TestStudy.make(
-            strategy: .scaffold(learningRate: 1), rounds: 6, minimumSites: 3, everyRounds: 6, training: Self.epochs)
-        let plans = Self.plans { name in name == "a" ? GatedTraining(round: 4, gate: gate) : LocalTrainer() }
+        var study = Self.scaffold(rounds: 6, minimumSites: 3)
+        study.federation.progress.stragglerFactor = 1
+        study.federation.progress.stragglerSeconds = 2
+        let plans = Self.plans(["a": GatedTraining(round: 4, gate: gate)])
         try await TestFederation.run(study, plans, isSubmitted: false) { federation in
             let line = federation["d"].line
             let round = LockedValue(0)
@@ -127,7 +128,7 @@ struct StrategyTests {
     @Test
     func aSiteThatIsStartedAgainBeforeTheEndOfItsRoundKeepsItsControl() async throws {
         let gate = Gate()
-        let plans = Self.plans { name in name == "a" ? GatedTraining(round: 2, gate: gate) : LocalTrainer() }
+        let plans = Self.plans(["a": GatedTraining(round: 2, gate: gate)])
         try await TestFederation.run(Self.scaffold(rounds: 3, minimumSites: 4), plans) { federation in
             try await eventually("d has its receipt in round 2") {
                 try await federation["d"].store.rounds(study: federation.hash)
@@ -145,7 +146,7 @@ struct StrategyTests {
 
     @Test
     func roundsThatComeToNothingDoNotAdvanceControls() async throws {
-        let plans = Self.plans { name in name == "b" ? FailingOnce(rounds: [1, 3]) : LocalTrainer() }
+        let plans = Self.plans(["b": FailingOnce(rounds: [1, 3])])
         try await TestFederation.run(Self.scaffold(rounds: 4, minimumSites: 4), plans) { federation in
             let record = try await federation.finish(deliveries: 4)
             #expect(record.outcome == "completed")
@@ -177,6 +178,7 @@ private struct GatedTraining: UpdateMaking {
 
 /// Real training that is not finite the first time it comes to certain rounds.
 private final class FailingOnce: UpdateMaking {
+    /// Rounds that have not failed yet.
     private let failing: Mutex<Set<Int>>
 
     init(rounds: Set<Int>) { failing = Mutex(rounds) }
