@@ -45,8 +45,6 @@ package actor Site {
     var studies: [Digest: AcceptedStudy] = [:]
     /// Rounds being worked on.
     var active: [Digest: Cancellation] = [:]
-    /// SCAFFOLD: controls to be kept when their round closes.
-    var pendingControls: [Digest: (study: Digest, round: Int, blob: BlobReference)] = [:]
     /// The models and controls that the latest round of each study started from.
     var latestInputs: [Digest: [BlobReference]] = [:]
     private let work: AsyncStream<SiteWork>

@@ -83,9 +83,8 @@ extension Site {
             logger.error("a round's computation failed", metadata: ["error": "\(error)"])
             throw WithheldError(.localFailure)
         }
-        if let controls = computed.controls { pendingControls[hash] = (task.study, task.id.round, controls) }
         try await store.recordUpload(
-            taskHash: hash, upload: computed.upload, loss: computed.loss, rows: computed.rows,
+            taskHash: hash, upload: computed.upload, controls: computed.controls, loss: computed.loss, rows: computed.rows,
             computeSeconds: computed.seconds, at: wallMilliseconds())
         return computed.upload
     }
@@ -177,15 +176,8 @@ extension Site {
 
     /// The round has ended: its vector has served, and SCAFFOLD's control counts from now on.
     func tidy(after task: Digest, wasClosed: Bool) async throws {
-        if let pending = pendingControls.removeValue(forKey: task), wasClosed {
-            try await store.recordModel(
-                study: pending.study, round: pending.round, blob: pending.blob, role: .controls, isReleased: false)
-            let replaced = try await store.forgetModels(study: pending.study, role: .controls, before: pending.round)
-            let needed = try await store.neededFiles(in: .models)
-            for record in replaced where !needed.contains(record.blob.digest.hex) {
-                if let file = try? vault.file(record.blob) { try vault.remove(file) }
-            }
-        }
+        let settled = try await store.settleControls(taskHash: task, isKept: wasClosed)
+        if settled != nil, let record = try await store.round(taskHash: task) { try await dropOlderControls(record) }
         try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
     }
 

@@ -44,6 +44,8 @@ package struct SiteRoundRecord: Hashable, Sendable {
     package var reason: String?
     /// The vector that was computed last; its file may be gone once the round is settled.
     package var upload: SavedFile?
+    /// SCAFFOLD: the control that holds once the round has closed with this site; nil when that is settled.
+    package var controls: BlobReference?
     package var loss: Double?
     package var rows: Int?
     /// Time spent on the vector itself, without waiting and transfers.
@@ -106,6 +108,9 @@ extension SiteRoundRecord {
         self.init(
             taskHash: try row.digest("taskHash"), study: try row.digest("study"), id: try row.roundID(),
             state: try row.word("state"), reason: row["reasonWord"], upload: try row.uploadIfPresent(),
+            controls: try row.digestIfPresent("controlsDigest").map {
+                BlobReference(name: "controls", digest: $0, byteCount: row["controlsByteCount"])
+            },
             loss: row["localLoss"], rows: row["rows"], computeSeconds: row["computeSeconds"],
             startedMilliseconds: row["startedAt"], readyMilliseconds: row["readyAt"],
             finishedMilliseconds: row["finishedAt"])

@@ -8,8 +8,15 @@ package enum SiteSchema {
     package static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("site-1") { try $0.execute(sql: first) }
+        migrator.registerMigration("site-2") { try $0.execute(sql: second) }
         return migrator
     }
+
+    /// SCAFFOLD's control that a round would bring, until it is known whether the round counted.
+    private static let second = """
+        ALTER TABLE rounds ADD COLUMN controlsDigest TEXT;
+        ALTER TABLE rounds ADD COLUMN controlsByteCount INTEGER;
+        """
 
     /// STRICT tables, so that a checked file cannot hold a value of a type that a record does not expect.
     /// Times are milliseconds since 1970, digests hexadecimal.

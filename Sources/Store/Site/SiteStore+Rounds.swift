@@ -35,7 +35,8 @@ extension SiteStore {
     ///
     /// - Throws: ``StoreError`` `unknown` for a round that was not begun.
     package func recordUpload(
-        taskHash: Digest, upload: StoredFile, loss: Double?, rows: Int, computeSeconds: Double, at milliseconds: Int64
+        taskHash: Digest, upload: StoredFile, controls: BlobReference? = nil, loss: Double?, rows: Int,
+        computeSeconds: Double, at milliseconds: Int64
     ) async throws {
         let saved = upload.saved
         precondition(saved.folder == .uploads, "an upload lies in the folder of uploads")
@@ -43,12 +44,13 @@ extension SiteStore {
             try db.execute(
                 sql: """
                     UPDATE rounds SET fileName = ?, byteCount = ?, digest = ?, localLoss = ?, rows = ?,
-                        computeSeconds = ?, readyAt = ?, state = 'ready', reasonWord = NULL, finishedAt = NULL
+                        computeSeconds = ?, readyAt = ?, controlsDigest = ?, controlsByteCount = ?,
+                        state = 'ready', reasonWord = NULL, finishedAt = NULL
                     WHERE taskHash = ?
                     """,
                 arguments: [
                     saved.name, saved.byteCount, saved.digest.hex, loss?.storable, rows, computeSeconds, milliseconds,
-                    taskHash.hex,
+                    controls?.digest.hex, controls?.byteCount, taskHash.hex,
                 ])
             guard db.changesCount == 1 else { throw StoreError.unknownRound }
         }
@@ -71,6 +73,31 @@ extension SiteStore {
                     WHERE taskHash = ? AND (finishedAt IS NULL OR (? = 'delivered' AND state <> 'delivered'))
                     """,
                 arguments: [state.rawValue, reason, milliseconds, taskHash.hex, state.rawValue])
+        }
+    }
+
+    /// Takes over the control that a round brought, if it counted, and forgets that it was pending. Repeating it
+    /// changes nothing.
+    ///
+    /// - Returns: the control that was pending.
+    @discardableResult
+    package func settleControls(taskHash: Digest, isKept: Bool) async throws -> BlobReference? {
+        try await database.write { db in
+            guard let round = try Self.round(taskHash, in: db), let controls = round.controls else { return nil }
+            if isKept {
+                try db.execute(
+                    sql: """
+                        INSERT INTO models (study, role, round, digest, byteCount, isReleased)
+                        VALUES (?, 'controls', ?, ?, ?, 0)
+                        ON CONFLICT (study, role, round) DO UPDATE SET
+                            digest = excluded.digest, byteCount = excluded.byteCount
+                        """,
+                    arguments: [round.study.hex, round.id.round, controls.digest.hex, controls.byteCount])
+            }
+            try db.execute(
+                sql: "UPDATE rounds SET controlsDigest = NULL, controlsByteCount = NULL WHERE taskHash = ?",
+                arguments: [taskHash.hex])
+            return controls
         }
     }
 
@@ -105,11 +132,17 @@ extension SiteStore {
     }
 
     /// The names of the files that are still needed, for ``FileVault/removeAll(in:except:)`` after a crash: all models,
-    /// and the vectors that wait for delivery.
+    /// controls of rounds whose end is not known, and the vectors that wait for delivery.
     package func neededFiles(in folder: FileVault.Folder) async throws -> Set<String> {
         try await database.read { db in
             switch folder {
-            case .models: try String.fetchSet(db, sql: "SELECT digest FROM models")
+            case .models:
+                try String.fetchSet(
+                    db,
+                    sql: """
+                        SELECT digest FROM models
+                        UNION SELECT controlsDigest FROM rounds WHERE controlsDigest IS NOT NULL
+                        """)
             case .uploads: try String.fetchSet(db, sql: "SELECT fileName FROM rounds WHERE state = 'ready'")
             }
         }
