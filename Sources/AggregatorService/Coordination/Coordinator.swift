@@ -42,6 +42,9 @@ actor Coordinator {
     var runs: [Digest: StudyRun] = [:]
     /// Studies in the order of their submission.
     var order: [Digest] = []
+    private var isRestored = false
+    /// Finished when the studies are restored; one for each session that waits.
+    private var restoreWaiters: [AsyncStream<Never>.Continuation] = []
     /// Sums to be made, taken by the worker loop of ``run()``.
     private let sums: AsyncStream<SumWork>
     private let sumInput: AsyncStream<SumWork>.Continuation
@@ -93,6 +96,9 @@ actor Coordinator {
 
     private func handleUntilCancelled() async throws {
         try await restore()
+        isRestored = true
+        for waiter in restoreWaiters { waiter.finish() }
+        restoreWaiters = []
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 while true {
@@ -110,6 +116,18 @@ actor Coordinator {
             defer { group.cancelAll() }
             try await group.next()
         }
+    }
+
+    /// Waits until the studies are restored.
+    ///
+    /// A site that came back before would be told that its round is over, and throw its vector away.
+    /// - Throws: `CancellationError`.
+    func whenRestored() async throws {
+        guard !isRestored else { return }
+        let (restored, waiter) = AsyncStream.makeStream(of: Never.self)
+        restoreWaiters.append(waiter)
+        for await _ in restored {}
+        try Task.checkCancellation()
     }
 
     private func handleEvents() async throws {

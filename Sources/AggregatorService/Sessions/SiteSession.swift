@@ -81,6 +81,7 @@ final class SiteSession: Sendable {
     private func read() async {
         do {
             try await greet()
+            try await coordinator.whenRestored()
             coordinator.post(.opened(self))
             let inbox = SessionInbox(
                 site: site, coordinator: coordinator, send: { self.send($0) }, streamLimit: Self.streamLimit)
