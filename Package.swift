@@ -155,8 +155,9 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "AggregatorService", "ClinicalData", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
-                nioPosix, "PeerTransport", "Randomness", "SiteService", "Store", "StudyFiles", "WireProtocol",
+                "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", "Federation", logging,
+                "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic",
+                "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
             ], swiftSettings: shared),
         .testTarget(
             name: "SimulationTests",

@@ -15,7 +15,7 @@ struct StrategyTests {
         .fedAvg, .fedProx(mu: 0.05), .fedAvgM(learningRate: 0.7, momentum: 0.5),
         .fedAdam(.init(learningRate: 0.3, beta1: 0.9, beta2: 0.99, tau: 1e-3)),
         .fedYogi(.init(learningRate: 0.3, beta1: 0.9, beta2: 0.99, tau: 1e-3)),
-        .fedAdagrad(learningRate: 0.5, tau: 1e-3), .scaffold(learningRate: 1), .fedNova,
+        .fedAdagrad(learningRate: 1, tau: 1e-3), .scaffold(learningRate: 1), .fedNova,
     ]
 
     /// Sites of very different size.

@@ -12,6 +12,8 @@ import WireProtocol
 struct RawSite {
     let connection: any PeerConnection
 
+    init(over connection: any PeerConnection) { self.connection = connection }
+
     /// Connects as the member `name`.
     init(_ name: String, in federation: TestFederation) async throws {
         let identity = PeerIdentity(publicKeyHash: [], names: ["fl://test/site/\(name)"])
@@ -30,10 +32,15 @@ struct RawSite {
     /// Connects, says hello, and accepts the study.
     static func joining(_ federation: TestFederation, as name: String) async throws -> RawSite {
         let site = try await RawSite(name, in: federation)
-        try await site.say(.hello(versions: [1], software: "test"))
-        _ = try await site.hear { if case .studyOffer = $0 { true } else { false } }
-        try await site.say(.decision(study: federation.hash, .accepted))
+        try await site.join(federation.hash)
         return site
+    }
+
+    /// Says hello and accepts the study.
+    func join(_ study: Digest) async throws {
+        try await say(.hello(versions: [1], software: "test"))
+        _ = try await hear { if case .studyOffer = $0 { true } else { false } }
+        try await say(.decision(study: study, .accepted))
     }
 
     func say(_ message: SiteMessage) async throws { try await say(bytes: message.encoded()) }
@@ -103,9 +110,12 @@ struct RawSite {
     }
 
     /// Takes part in the statistics round with a vector of zeros.
-    func passStatistics(_ federation: TestFederation) async throws {
+    func passStatistics(_ federation: TestFederation) async throws { try await passStatistics(of: federation.study) }
+
+    /// Takes part in the statistics round with a vector of zeros.
+    func passStatistics(of study: Study) async throws {
         let task = try await task(.statistics)
-        let length = try StatisticsSum(contract: federation.study.data).layout.packedByteCount
+        let length = try StatisticsSum(contract: study.data).layout.packedByteCount
         let verdict = try await upload([UInt8](repeating: 0, count: length), task: task)
         #expect(verdict == .uploadResult(task: task.hash, refused: nil))
     }

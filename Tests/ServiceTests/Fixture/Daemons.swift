@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// The built daemons as child processes, over real TLS, with configuration and certificates of their own.
+
+import Federation
+import Foundation
+import Glibc
+import PeerTransport
+import Synchronization
+import TestSupport
+import Testing
+import WireProtocol
+
+/// One running program. What it says goes to a file.
+final class Daemon: Sendable {
+    let log: String
+    private let process: pid_t
+    /// Guards the exit status, once it is known.
+    private let ended = Mutex<Int32?>(nil)
+
+    static var programs: URL {
+        URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    }
+
+    /// Starts a program; its standard error is appended to `log`.
+    ///
+    /// Foundation's `Process` was seen to miss the end of its child in a process with many threads.
+    init(_ program: String, _ arguments: [String], log: String) throws {
+        self.log = log
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        let words = ([program] + arguments).map { (word: String) in strdup(word) }
+        let environment = ["PATH=/usr/bin:/bin", "LC_ALL=C"].map { (word: String) in strdup(word) }
+        defer { for word in words + environment { free(word) } }
+        var child = pid_t()
+        let failure = posix_spawn(&child, program, &actions, nil, words + [nil], environment + [nil])
+        guard failure == 0 else { throw TestFailure("cannot start \(program)") }
+        process = child
+    }
+
+    deinit {
+        guard ended.withLock({ $0 == nil }) else { return }
+        kill(process, SIGKILL)
+        waitpid(process, nil, 0)
+    }
+
+    /// Waits for the end and gives the exit status; nothing but an exit is one.
+    func exitStatus() async throws -> Int32 {
+        try await eventually("the program ends") {
+            ended.withLock { ended in
+                if ended != nil { return true }
+                var status: Int32 = 0
+                guard waitpid(process, &status, WNOHANG) == process else { return false }
+                ended = status & 0x7f == 0 ? (status >> 8) & 0xff : -1
+                return true
+            }
+        }
+        return ended.withLock { $0 ?? -1 }
+    }
+
+    /// Tells the program to stop, and gives its exit status.
+    func terminate() async throws -> Int32 {
+        kill(process, SIGTERM)
+        return try await exitStatus()
+    }
+
+    var lines: [String] {
+        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").map(String.init)
+    }
+}
+
+/// Configurations of an aggregator and its members in one folder.
+final class DaemonFederation: Sendable {
+    let folder: String
+    let authority: TestAuthority
+    let members: [String]
+    private let files: [String: TestAuthority.Files]
+    private let port = LockedValue(0)
+
+    init(members: [String], rows: [String: Int]) throws {
+        self.members = members
+        // Short, because the path of a socket must be.
+        folder = FileManager.default.temporaryDirectory.path + "/st-\(UUID().uuidString.prefix(8))"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        authority = try TestAuthority()
+        var files = ["aggregator": try authority.leaf(id: "aggregator", role: "aggregator")]
+        for name in members { files[name] = try authority.leaf(id: name) }
+        self.files = files
+        for (name, count) in rows {
+            try Data(TestStudy.table(rows: count, seed: UInt64(count))).write(
+                to: URL(fileURLWithPath: "\(folder)/\(name).csv"))
+        }
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: folder) }
+
+    var listeningPort: Int { port.get() }
+
+    func identity(_ name: String) throws -> TLSIdentity { Self.identity(try #require(files[name])) }
+
+    static func identity(_ files: TestAuthority.Files) -> TLSIdentity {
+        TLSIdentity(
+            certificateChainPath: files.certificateChainPath, privateKeyPath: files.privateKeyPath,
+            trustRootsPath: files.trustRootsPath)
+    }
+
+    private func tls(_ name: String) throws -> String {
+        let files = try #require(files[name])
+        return """
+            tls:
+              certificate: \(files.certificateChainPath)
+              privateKey: \(files.privateKeyPath)
+              authority: \(files.trustRootsPath)
+            """
+    }
+
+    /// Starts the aggregator; the first one takes a free port, later ones the same.
+    func startAggregator(state: String = "aggregator") async throws -> Daemon {
+        let path = "\(folder)/\(state).yaml"
+        try """
+        federation: test
+        stateDirectory: \(state)
+        listen: {host: 127.0.0.1, port: \(port.get())}
+        \(try tls("aggregator"))
+        sites: [\(members.joined(separator: ", "))]
+
+        """.write(toFile: path, atomically: true, encoding: .utf8)
+        let announcement = "\(folder)/\(state)/listening.json"
+        try? FileManager.default.removeItem(atPath: announcement)
+        let daemon = try Daemon(
+            Daemon.programs.appending(path: "consilium-aggregator").path, ["--config", path],
+            log: "\(folder)/\(state).log")
+        guard state == "aggregator" else { return daemon }
+        struct Listening: Decodable { var port: Int }
+        try await eventually("the aggregator listens") {
+            guard let data = FileManager.default.contents(atPath: announcement),
+                let listening = try? JSONDecoder().decode(Listening.self, from: data)
+            else { return false }
+            port.set(listening.port)
+            return true
+        }
+        return daemon
+    }
+
+    func startSite(_ name: String) throws -> Daemon {
+        let path = "\(folder)/\(name).yaml"
+        try """
+        site: \(name)
+        stateDirectory: \(name)
+        aggregator: {host: localhost, port: \(port.get())}
+        \(try tls(name))
+        datasets:
+          - {name: \(TestStudy.dataset), file: \(name).csv}
+        approve:
+          - {study: \(TestStudy.name), dataset: \(TestStudy.dataset)}
+
+        """.write(toFile: path, atomically: true, encoding: .utf8)
+        return try Daemon(
+            Daemon.programs.appending(path: "consilium-site").path, ["--config", path], log: "\(folder)/\(name).log")
+    }
+
+    /// Connects as a member that the test plays.
+    func connect(as name: String) async throws -> RawSite {
+        RawSite(
+            over: try await PeerConnector.connect(
+                host: "localhost", port: port.get(), identity: try identity(name)))
+    }
+
+    func ask(_ request: ControlRequest) async throws -> ControlReply {
+        try await LocalSocket.withConnection(path: folder + "/aggregator/control.sock") { control in
+            try await control.send(Frame(controlBytes: request.encoded()))
+            let frame = try #require(try await control.nextFrame())
+            return try ControlReply(decoding: frame.controlBytes)
+        }
+    }
+
+    /// The first study's status; nil while the daemon does not answer.
+    func progress() async throws -> StudyStatus? {
+        guard case .status(let status)? = try? await ask(.status) else { return nil }
+        return status.studies.first
+    }
+}
