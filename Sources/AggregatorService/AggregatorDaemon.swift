@@ -33,7 +33,8 @@ package struct AggregatorDaemon: Service {
         let identity = TLSIdentity(
             certificateChainPath: configuration.tls.certificate, privateKeyPath: configuration.tls.privateKey,
             trustRootsPath: configuration.tls.authority)
-        let workers = NIOThreadPool(numberOfThreads: 1)
+        // More than there are processors: most of their time they wait for the device.
+        let workers = NIOThreadPool(numberOfThreads: 4)
         workers.start()
         let aggregator = Aggregator(
             settings: AggregatorSettings(

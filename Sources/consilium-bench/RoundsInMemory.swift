@@ -29,7 +29,7 @@ struct RoundsInMemory {
                 federation: "bench", members: Set(names.compactMap(SiteID.init)), maximumModelBytes: 1 << 34),
             store: store, vault: try FileVault(directory: folder.path + "/aggregator"), workers: workers,
             logger: quietLogger)
-        let parties = try names.map { try benchSite($0, study: study, folder: folder, workers: workers) }
+        let parties = try names.map { try benchSite($0, study: study, folder: folder) }
         let network = InMemoryNetwork()
         let idle = try residentBytes(of: "self", "VmRSS")
         let bytes = study.study.canonicalBytes
@@ -39,11 +39,12 @@ struct RoundsInMemory {
             group.addTask { try await network.listen { await aggregator.serve($0) } }
             for (name, party) in zip(names, parties) {
                 let identity = PeerIdentity(publicKeyHash: [], names: ["fl://bench/site/\(name)"])
-                group.addTask { try await party.run { try await network.connect(as: identity) } }
+                group.addTask { try await party.site.run { try await network.connect(as: identity) } }
             }
             defer { group.cancelAll() }
             try await follow(bytes, deliveries: expected) { await aggregator.answer($0) }
         }
+        for party in parties { try await party.worker.shutdownGracefully() }
         try await workers.shutdownGracefully()
         return MeasuredRounds(
             rounds: try await store.rounds(study: study.study.hash), idleBytes: idle,
@@ -57,13 +58,16 @@ let quietLogger: Logger = {
     return logger
 }()
 
-/// A site with a durable store whose update needs no training.
-func benchSite(_ name: String, study: BenchStudy, folder: BenchFolder, workers: NIOThreadPool) throws -> Site {
+/// A site with a durable store whose update needs no training, and the one thread that a site's daemon has.
+func benchSite(_ name: String, study: BenchStudy, folder: BenchFolder) throws -> (site: Site, worker: NIOThreadPool) {
     guard let id = SiteID(name) else { throw BenchError("not a site name") }
     let directory = "\(folder.path)/\(name)"
-    return Site(
+    let worker = NIOThreadPool(numberOfThreads: 1)
+    worker.start()
+    let site = Site(
         settings: SiteSettings(
             site: id, approvals: [StandingApproval(study: .name(study.study.name), dataset: "bench")]),
-        store: try SiteStore.open(directory: directory), vault: try FileVault(directory: directory), workers: workers,
+        store: try SiteStore.open(directory: directory), vault: try FileVault(directory: directory), workers: worker,
         random: .system, datasets: study.tables, updates: study.update, logger: quietLogger)
+    return (site, worker)
 }

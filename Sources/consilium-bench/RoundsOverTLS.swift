@@ -63,18 +63,16 @@ struct RoundsOverTLS {
     }
 
     private func runSites(_ identities: [(String, TLSIdentity)], port: Int) async throws {
-        let workers = NIOThreadPool(numberOfThreads: 2)
-        workers.start()
         let parties = try identities.map { name, identity in
-            (try benchSite(name, study: study, folder: folder, workers: workers), identity)
+            (party: try benchSite(name, study: study, folder: folder), identity: identity)
         }
         let socket = folder.path + "/aggregator/control.sock"
         let bytes = study.study.canonicalBytes
         let expected = sites
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for (site, identity) in parties {
+            for (party, identity) in parties {
                 group.addTask {
-                    try await site.run {
+                    try await party.site.run {
                         try await PeerConnector.connect(
                             host: "localhost", port: port, identity: identity)
                     }
@@ -91,7 +89,7 @@ struct RoundsOverTLS {
                 }
             }
         }
-        try await workers.shutdownGracefully()
+        for party in parties { try await party.party.worker.shutdownGracefully() }
     }
 
     /// A line of the kernel's account of a process, in bytes.

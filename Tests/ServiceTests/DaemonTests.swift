@@ -25,7 +25,8 @@ struct DaemonTests {
         let study = TestStudy.make(rounds: 2, minimumSites: 2, everyRounds: 2)
         let federation = try DaemonFederation(members: ["a", "b", "guest"], rows: ["a": 64, "b": 96])
         var aggregator = try await federation.startAggregator()
-        #expect(try await federation.ask(.submit(study.canonicalBytes)) == .submitted(study: study.hash, wasKnown: false))
+        #expect(
+            try await federation.ask(.submit(study.canonicalBytes)) == .submitted(study: study.hash, wasKnown: false))
 
         // Gathering: one site has accepted.
         var first = try federation.startSite("a")
@@ -96,7 +97,8 @@ struct DaemonTests {
             #expect(words == ["a": "included", "b": "included", "guest": isFirst ? "included" : "withheld:stopped"])
         }
         for site in ["a", "b"] {
-            let rounds = try await SiteStore.openReadOnly(directory: "\(federation.folder)/\(site)").rounds(study: study.hash)
+            let rounds = try await SiteStore.openReadOnly(directory: "\(federation.folder)/\(site)").rounds(
+                study: study.hash)
             #expect(rounds.map(\.id.kind) == [.statistics, .training, .training, .evaluation])
             #expect(rounds.allSatisfy { $0.state == .delivered })
         }

@@ -59,7 +59,8 @@ struct DataTests {
         SteadyUpdate(0.1, loss: .infinity),
     ])
     func whatIsNotFiniteStaysAtTheSite(_ update: SteadyUpdate) async throws {
-        let plans = ["a", "b", "c"].map { SitePlan($0, updates: SteadyUpdate(0.25)) } + [SitePlan("bad", updates: update)]
+        let plans =
+            ["a", "b", "c"].map { SitePlan($0, updates: SteadyUpdate(0.25)) } + [SitePlan("bad", updates: update)]
         try await TestFederation.run(TestStudy.make(rounds: 2, everyRounds: 2), plans) { federation in
             let record = try await federation.finish(deliveries: 4)
             #expect(record.outcome == "completed")

@@ -48,7 +48,9 @@ struct OutageTests {
             try await eventually("all vectors are ready") {
                 for site in federation.sites {
                     let rounds = try await site.store.rounds(study: federation.hash)
-                    guard rounds.contains(where: { $0.id.kind == .training && $0.state == .ready }) else { return false }
+                    guard rounds.contains(where: { $0.id.kind == .training && $0.state == .ready }) else {
+                        return false
+                    }
                 }
                 return true
             }

@@ -20,7 +20,9 @@ struct StrategyTests {
 
     /// Sites of very different size.
     private static func plans(_ updates: [String: any UpdateMaking] = [:]) -> [SitePlan] {
-        zip(["a", "b", "c", "d"], [24, 60, 120, 300]).map { SitePlan($0, rows: $1, updates: updates[$0] ?? LocalTrainer()) }
+        zip(["a", "b", "c", "d"], [24, 60, 120, 300]).map {
+            SitePlan($0, rows: $1, updates: updates[$0] ?? LocalTrainer())
+        }
     }
 
     private static let epochs = TrainingPlan(
@@ -72,7 +74,9 @@ struct StrategyTests {
         let control = try federation.floats(server.blob, in: federation.vault)
         var mean = [Double](repeating: 0, count: control.count)
         for site in federation.sites {
-            guard let record = try await site.store.latestModel(study: federation.hash, role: .controls) else { continue }
+            guard let record = try await site.store.latestModel(study: federation.hash, role: .controls) else {
+                continue
+            }
             for (index, value) in try federation.floats(record.blob, in: site.vault).enumerated() {
                 mean[index] += Double(value) / Double(federation.sites.count)
             }

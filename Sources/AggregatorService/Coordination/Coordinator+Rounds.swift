@@ -75,6 +75,8 @@ extension Coordinator {
             return .notAwaited(isIncluded: order.contains { runs[$0]?.lastInclusion[site] == task })
         }
         guard !current.received.contains(site) else { return .alreadyReceived }
+        // The answer to the site's earlier upload is on its way: it is to ask again in a moment.
+        guard !current.beingStored.contains(site) else { return .obstructed }
         guard case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site) else {
             return .notAwaited(isIncluded: false)
         }
@@ -90,54 +92,64 @@ extension Coordinator {
         }
     }
 
-    /// Checks, syncs and records a complete upload, adds it to the sum, and only then gives the receipt.
-    func uploadSpooled(_ site: SiteID, task: Digest, file: PartialFile, digest: Digest) async throws {
-        guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }), let current = runs[hash]?.current,
-            case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site)
-        else {
-            file.discard()
+    /// Has a complete upload checked and synced by a worker.
+    func uploadSpooled(_ work: UploadWork) {
+        guard let hash = awaiting(work.site, task: work.task) else {
+            work.file.discard()
             return
         }
-        let vault = vault
-        let sum = current.sum
-        let result = try await workers.runIfActive { () -> Result<StoredFile, UploadProblem> in
-            do {
-                let stored = try file.finish(expecting: digest)
-                if let refusal = try sum.add(site, file: stored) {
-                    try vault.remove(stored)
-                    return .failure(.refused(refusal))
-                }
-                return .success(stored)
-            } catch let error as StoreError where error.code == .wrongDigest {
-                return .failure(.refused(.wrongDigest))
-            } catch {
-                return .failure(.obstructed("\(error)"))
-            }
+        runs[hash]?.current?.beingStored.insert(work.site)
+        enqueue(work)
+    }
+
+    /// Adds a durable upload to the sum, records it, and only then gives the receipt.
+    func uploadStored(_ site: SiteID, task: Digest, _ result: UploadStorage) async throws {
+        guard let hash = awaiting(site, task: task), let sum = runs[hash]?.current?.sum else {
+            if case .stored(let file) = result { try vault.remove(file) }
+            return
         }
+        runs[hash]?.current?.beingStored.remove(site)
         switch result {
-        case .success(let stored):
-            try await store.recordUpload(
-                taskHash: task, site: site, file: stored, at: wallMilliseconds())
+        case .stored(let file):
+            do {
+                if let refusal = try await workers.runIfActive({ try sum.add(site, file: file) }) {
+                    try vault.remove(file)
+                    return try await refuse(site, task: task, refusal, study: hash)
+                }
+            } catch let error where error is StoreError || error is RingError {
+                return obstructed(site, cause: "\(error)")
+            }
+            try await store.recordUpload(taskHash: task, site: site, file: file, at: wallMilliseconds())
             runs[hash]?.current?.received.insert(site)
-            runs[hash]?.current?.bytesUp += stored.byteCount
+            runs[hash]?.current?.bytesUp += file.byteCount
             runs[hash]?.current?.lastUpload = now
-            runs[hash]?.progress.bytesUp += UInt64(stored.byteCount)
+            runs[hash]?.progress.bytesUp += UInt64(file.byteCount)
             sessions[site]?.send(.uploadResult(task: task, refused: nil))
             try await advance(hash, .round(.uploaded(site)))
-        case .failure(.refused(let reason)):
-            logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
-            sessions[site]?.send(.uploadResult(task: task, refused: reason))
-            try await advance(hash, .round(.refused(site, reason)))
-        case .failure(.obstructed(let cause)):
-            // The site keeps its vector and offers it again when it reconnects.
-            logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(cause)"])
-            sessions[site]?.refuse(.unavailable)
+        case .refused(let reason): try await refuse(site, task: task, reason, study: hash)
+        case .superseded: break
+        case .obstructed(let cause): obstructed(site, cause: cause)
         }
     }
 
-    private enum UploadProblem: Error {
-        case refused(RefusalReason)
-        case obstructed(String)
+    /// The study whose round under way awaits the vector of `site` for `task`.
+    private func awaiting(_ site: SiteID, task: Digest) -> Digest? {
+        guard let hash = order.first(where: { runs[$0]?.current?.taskHash == task }),
+            case .collecting(let round)? = runs[hash]?.machine.phase, round.awaits(site)
+        else { return nil }
+        return hash
+    }
+
+    private func refuse(_ site: SiteID, task: Digest, _ reason: RefusalReason, study hash: Digest) async throws {
+        logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
+        sessions[site]?.send(.uploadResult(task: task, refused: reason))
+        try await advance(hash, .round(.refused(site, reason)))
+    }
+
+    /// The site keeps its vector and offers it again when it reconnects.
+    private func obstructed(_ site: SiteID, cause: String) {
+        logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(cause)"])
+        sessions[site]?.refuse(.unavailable)
     }
 
     // MARK: Closing

@@ -48,6 +48,9 @@ actor Coordinator {
     /// Sums to be made, taken by the worker loop of ``run()``.
     private let sums: AsyncStream<SumWork>
     private let sumInput: AsyncStream<SumWork>.Continuation
+    /// Uploads to be made durable, likewise.
+    private let uploads: AsyncStream<UploadWork>
+    private let uploadInput: AsyncStream<UploadWork>.Continuation
     private nonisolated let events: AsyncStream<CoordinatorEvent>
     private nonisolated let eventInput: AsyncStream<CoordinatorEvent>.Continuation
 
@@ -62,6 +65,7 @@ actor Coordinator {
         self.logger = logger
         (events, eventInput) = AsyncStream.makeStream()
         (sums, sumInput) = AsyncStream.makeStream()
+        (uploads, uploadInput) = AsyncStream.makeStream()
     }
 
     /// Adds an event to the queue; never waits.
@@ -112,6 +116,17 @@ actor Coordinator {
                     self.post(.summed(study: work.study.hash, work.id, outcome))
                 }
             }
+            group.addTask {
+                // Side by side: waiting for the device takes longer than the work.
+                try await withThrowingDiscardingTaskGroup { group in
+                    for await work in self.uploads {
+                        group.addTask {
+                            let result = try await self.workers.runIfActive { work.run() }
+                            self.post(.uploadStored(work.site, task: work.task, result))
+                        }
+                    }
+                }
+            }
             group.addTask { try await self.handleEvents() }
             defer { group.cancelAll() }
             try await group.next()
@@ -154,7 +169,8 @@ actor Coordinator {
                 "site withheld its contribution", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
             try await forward(.withheld(site, reason), task: task)
         case .uploadSpooled(let site, let task, let file, let digest):
-            try await uploadSpooled(site, task: task, file: file, digest: digest)
+            uploadSpooled(UploadWork(site: site, task: task, file: file, digest: digest))
+        case .uploadStored(let site, let task, let result): try await uploadStored(site, task: task, result)
         case .refusedUpload(let site, let task, let reason):
             logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
             try await forward(.refused(site, reason), task: task)
@@ -241,6 +257,9 @@ actor Coordinator {
 
     /// Queues the sum of a round for the worker loop.
     func enqueue(_ work: SumWork) { sumInput.yield(work) }
+
+    /// Queues an upload to be made durable.
+    func enqueue(_ work: UploadWork) { uploadInput.yield(work) }
 }
 
 extension StudyOutcome {

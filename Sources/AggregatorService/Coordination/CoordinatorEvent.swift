@@ -14,6 +14,8 @@ enum CoordinatorEvent: Sendable {
     case withheld(SiteID, task: Digest, WithholdReason)
     /// All bytes of an upload are in the spool; they are not yet checked or durable.
     case uploadSpooled(SiteID, task: Digest, file: PartialFile, digest: Digest)
+    /// The worker is done with making an upload durable.
+    case uploadStored(SiteID, task: Digest, UploadStorage)
     /// An upload was refused before any byte of it came.
     case refusedUpload(SiteID, task: Digest, RefusalReason)
     case blobSent(SiteID, byteCount: Int)
@@ -34,6 +36,36 @@ enum UploadAdmission {
     /// The server cannot write its spool.
     case obstructed
     case refused(RefusalReason)
+}
+
+/// What making a complete upload durable gave.
+enum UploadStorage: Sendable {
+    case stored(StoredFile)
+    case refused(RefusalReason)
+    /// The end of the round took the file away.
+    case superseded
+    case obstructed(String)
+}
+
+/// An upload that waits to be checked and made durable.
+struct UploadWork: Sendable {
+    let site: SiteID
+    let task: Digest
+    let file: PartialFile
+    let digest: Digest
+
+    /// Never throws, because every failure is an outcome too.
+    func run() -> UploadStorage {
+        do { return .stored(try file.finish(expecting: digest)) } catch let error as StoreError {
+            switch error.code {
+            case .wrongDigest: return .refused(.wrongDigest)
+            case .superseded: return .superseded
+            default: return .obstructed("\(error)")
+            }
+        } catch {
+            return .obstructed("\(error)")
+        }
+    }
 }
 
 /// What summing a round gave.

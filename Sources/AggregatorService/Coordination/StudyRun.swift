@@ -58,8 +58,10 @@ struct CurrentRound {
     let cohort: [SiteID]
     let sum: RoundSum
     let opened: Duration
-    /// Uploads admitted to the spool, so that a second connection of the same site does not write the same file.
+    /// Sites whose vector is durable and in the sum.
     var received: Set<SiteID> = []
+    /// Uploads that a worker is making durable.
+    var beingStored: Set<SiteID> = []
     var bytesUp = 0
     var bytesDown = 0
     /// When the last upload was complete: what follows is the server's own work.

@@ -84,7 +84,8 @@ extension Site {
             throw WithheldError(.localFailure)
         }
         try await store.recordUpload(
-            taskHash: hash, upload: computed.upload, controls: computed.controls, loss: computed.loss, rows: computed.rows,
+            taskHash: hash, upload: computed.upload, controls: computed.controls, loss: computed.loss,
+            rows: computed.rows,
             computeSeconds: computed.seconds, at: wallMilliseconds())
         return computed.upload
     }
@@ -179,6 +180,16 @@ extension Site {
         let settled = try await store.settleControls(taskHash: task, isKept: wasClosed)
         if settled != nil, let record = try await store.round(taskHash: task) { try await dropOlderControls(record) }
         try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
+    }
+
+    /// Controls of rounds before the latest have served.
+    private func dropOlderControls(_ record: SiteRoundRecord) async throws {
+        guard let latest = try await store.latestModel(study: record.study, role: .controls) else { return }
+        let replaced = try await store.forgetModels(study: record.study, role: .controls, before: latest.round)
+        let needed = try await store.neededFiles(in: .models)
+        for record in replaced where !needed.contains(record.blob.digest.hex) {
+            if let file = try? vault.file(record.blob) { try vault.remove(file) }
+        }
     }
 
     /// Removes the vector of a task that has ended.
