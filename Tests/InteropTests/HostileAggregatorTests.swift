@@ -54,7 +54,7 @@ struct HostileAggregatorTests {
             "opens a round of two sites: decision accepted, withheld taskMismatch",
             "opens a round with a huge model: decision accepted, withheld taskMismatch",
             "sends a model that is none: decision accepted, blob_request, withheld taskMismatch",
-            "sends another model than announced: decision accepted, blob_request, withheld localFailure",
+            "sends another model than announced: decision accepted, blob_request, withheld taskMismatch",
         ],
         [
             "has no model after all: decision accepted, blob_request",

@@ -166,7 +166,6 @@ struct LyingAggregatorTests {
             for stream in 0..<200 as Range<UInt32> {
                 try await server.send([UInt8](repeating: 7, count: 200_000), stream: stream)
             }
-            try await server.connection.send(Frame(kind: .chunk, payload: .init(bytes: [1])))
             try await lies.expectHonestRound(on: server)
         }
     }

@@ -158,17 +158,24 @@ struct LyingSiteTests {
     }
 
     @Test
-    func chunksOfUnknownStreamsAndShortChunksAreDropped() async throws {
+    func chunksOfUnknownStreamsAreDropped() async throws {
         try await Self.run { federation in
             let liar = try await RawSite.joining(federation, as: "liar")
             let task = try await liar.task(.statistics)
             for stream in [0, 1, 77, UInt32.max] { try await liar.chunk(stream, at: 5, [1, 2, 3]) }
-            try await liar.connection.send(Frame(kind: .chunk, payload: .init(bytes: [1, 2, 3])))
-            try await liar.connection.send(Frame(kind: .chunk, payload: .init()))
             let length = try StatisticsSum(contract: federation.study.data).layout.packedByteCount
             let verdict = try await liar.upload([UInt8](repeating: 0, count: length), task: task)
             #expect(verdict == .uploadResult(task: task.hash, refused: nil))
             #expect(try await federation.words(.statistics, 0)["liar"] == "included")
+        }
+    }
+
+    @Test(arguments: [[], [1, 2, 3]] as [[UInt8]])
+    func aChunkShorterThanItsHeaderEndsTheConnection(_ bytes: [UInt8]) async throws {
+        try await Self.run { federation in
+            let liar = try await RawSite.joining(federation, as: "liar")
+            try await liar.connection.send(Frame(kind: .chunk, payload: .init(bytes: bytes)))
+            #expect(try await liar.refusal() == .protocolViolation)
         }
     }
 

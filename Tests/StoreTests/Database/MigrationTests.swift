@@ -26,7 +26,7 @@ import Testing
 
     @Test func migrationsAreOnlyEverAdded() {
         #expect(AggregatorSchema.migrator.migrations == ["aggregator-1"])
-        #expect(SiteSchema.migrator.migrations == ["site-1"])
+        #expect(SiteSchema.migrator.migrations == ["site-1", "site-2"])
     }
 
     @Test(arguments: [nil] + AggregatorSchema.migrator.migrations.map(Optional.some))
