@@ -22,6 +22,7 @@ struct AcceptLoop: Sendable {
     }
 
     private let limits: TransportLimits
+    private let budget: InFlightBudget
     private let logger: Logger
     private let started = NIODeadline.now()
     /// Guards the counts.
@@ -29,6 +30,7 @@ struct AcceptLoop: Sendable {
 
     init(limits: TransportLimits, logger: Logger) {
         self.limits = limits
+        budget = InFlightBudget(limits: limits)
         self.logger = logger
         admission = AdmissionBox(limits: limits)
     }
@@ -50,7 +52,7 @@ struct AcceptLoop: Sendable {
             isAdmitted = true
             let authentication = try addSecurity(channel)
             try channel.pipeline.syncOperations.addHandler(
-                FrameHandler(authentication: authentication, limits: limits, ready: ready))
+                FrameHandler(authentication: authentication, limits: limits, budget: budget, ready: ready))
         } catch {
             ready.fail(error)
             channel.close(promise: nil)

@@ -20,20 +20,26 @@ final class ChannelConnection: PeerConnection {
     let window: FlowWindow
     let inbox: FrameInbox
     private let limits: TransportLimits
+    private let budget: InFlightBudget
     private let channel: any Channel
     private let handler: NIOLoopBound<FrameHandler>
     /// Guards everything in `Outbox`.
     private let outbox = Mutex(Outbox())
 
-    init(identity: PeerIdentity, channel: any Channel, limits: TransportLimits, handler: NIOLoopBound<FrameHandler>) {
+    init(
+        identity: PeerIdentity, channel: any Channel, limits: TransportLimits, budget: InFlightBudget,
+        handler: NIOLoopBound<FrameHandler>
+    ) {
         self.identity = identity
+        self.budget = budget
+        budget.join()
         self.channel = channel
         self.limits = limits
         self.handler = handler
         remoteDescription = channel.remoteAddress.map(Self.describe) ?? "unknown"
-        window = FlowWindow(limit: limits.inFlightByteCount)
+        window = FlowWindow(limit: budget.share)
         let eventLoop = channel.eventLoop
-        inbox = FrameInbox(limit: limits.inFlightByteCount) { _, mayResume in
+        inbox = FrameInbox(limit: budget.share) { _, mayResume in
             if mayResume { eventLoop.execute { handler.value.resumeReading() } }
         }
     }
@@ -77,8 +83,9 @@ final class ChannelConnection: PeerConnection {
         }
     }
 
-    /// For the event loop: nothing more will come or go.
+    /// For the event loop: nothing more will come or go. Called once.
     func ended(_ error: TransportError?) {
+        budget.leave()
         window.fail(error ?? .connectionLost)
         inbox.finish(error)
         outbox.withLock { $0.frames.removeAll() }

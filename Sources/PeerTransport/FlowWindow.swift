@@ -23,12 +23,14 @@ final class FlowWindow: Sendable {
         var failure: TransportError?
     }
 
-    private let limit: Int
+    private let currentLimit: @Sendable () -> Int
     /// Guards everything in `State`.
     private let state = Mutex(State())
 
-    /// Creates a window of `limit` bytes.
-    init(limit: Int) { self.limit = limit }
+    /// Creates a window of `limit` bytes, which may change at any time.
+    init(limit: @escaping @autoclosure @Sendable () -> Int) { currentLimit = limit }
+
+    private var limit: Int { currentLimit() }
 
     /// What a frame counts for: its payload, and never nothing.
     static func cost(of frame: Frame) -> Int { max(frame.payload.readableBytes, 64) }

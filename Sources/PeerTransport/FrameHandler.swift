@@ -21,6 +21,7 @@ final class FrameHandler: ChannelInboundHandler {
 
     let authentication: Authentication
     let limits: TransportLimits
+    private let budget: InFlightBudget
     let ready: EventLoopPromise<ChannelConnection>
     private var decoder: FrameDecoder
 
@@ -38,7 +39,12 @@ final class FrameHandler: ChannelInboundHandler {
     var isClosing = false
     private var isFinished = false
 
-    init(authentication: Authentication, limits: TransportLimits, ready: EventLoopPromise<ChannelConnection>) {
+    /// - Parameter budget: what the connection shares its bytes in flight with; nil when with nobody.
+    init(
+        authentication: Authentication, limits: TransportLimits, budget: InFlightBudget? = nil,
+        ready: EventLoopPromise<ChannelConnection>
+    ) {
+        self.budget = budget ?? InFlightBudget(limits: limits)
         self.authentication = authentication
         self.limits = limits
         self.ready = ready
@@ -85,7 +91,7 @@ final class FrameHandler: ChannelInboundHandler {
         handshakeDeadline?.cancel()
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let connection = ChannelConnection(
-            identity: identity, channel: context.channel, limits: limits, handler: bound)
+            identity: identity, channel: context.channel, limits: limits, budget: budget, handler: bound)
         self.connection = connection
         // From here on we ask for each read, so that a slow reader of ours slows the peer down.
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)

@@ -29,17 +29,22 @@ final class FrameInbox: Sendable {
         case nothingYet
     }
 
-    private let limit: Int
+    private let currentLimit: @Sendable () -> Int
     private let onTaken: @Sendable (_ frame: Frame, _ mayResume: Bool) -> Void
     /// Guards everything in `State`.
     private let state = Mutex(State())
 
-    /// Creates an inbox that asks for a pause above `limit` bytes.
+    private var limit: Int { currentLimit() }
+
+    /// Creates an inbox that asks for a pause above `limit` bytes, which may change at any time.
     ///
     /// - Parameter onTaken: Called for each frame the reader has taken; `mayResume` is true once after a pause, when at
     ///   least half of the room is free again.
-    init(limit: Int, onTaken: @escaping @Sendable (_ frame: Frame, _ mayResume: Bool) -> Void) {
-        self.limit = limit
+    init(
+        limit: @escaping @autoclosure @Sendable () -> Int,
+        onTaken: @escaping @Sendable (_ frame: Frame, _ mayResume: Bool) -> Void
+    ) {
+        currentLimit = limit
         self.onTaken = onTaken
     }
 

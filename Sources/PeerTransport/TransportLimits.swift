@@ -48,7 +48,10 @@ package struct TransportLimits: Sendable, Hashable {
     package var frames = FrameLimits()
     /// Payload bytes a connection holds in each direction before `send` suspends, or reading stops. One frame larger
     /// than this is let through alone.
-    package var inFlightByteCount = 256 << 10
+    package var inFlightByteCount = 1 << 20
+    /// Payload bytes that all connections of one listener hold in each direction. Their equal share of it is their
+    /// limit where it is below ``inFlightByteCount``, but never below 64 KiB.
+    package var sharedInFlightByteCount = 4 << 20
     /// From the TCP connection to the end of the TLS handshake.
     package var handshakeTimeout = Duration.seconds(10)
     /// Until the TCP connection, and a proxy's tunnel, stand.
