@@ -36,7 +36,12 @@ struct OpenSSLClient {
         var child = pid_t()
         let words = ["/bin/sh", "-c", script, "PATH=/usr/bin:/bin"].map { (word: String) in strdup(word) }
         defer { for word in words { free(word) } }
-        let failure = posix_spawn(&child, "/bin/sh", nil, nil, words[..<3] + [nil], [words[3], nil])
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // Else the client would hold the sockets that other tests listen on.
+        for descriptor in 3..<1_024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
+        let failure = posix_spawn(&child, "/bin/sh", &actions, nil, words[..<3] + [nil], [words[3], nil])
         try #require(failure == 0)
         var status: CInt = 0
         while waitpid(child, &status, WNOHANG) == 0 { try await Task.sleep(for: .milliseconds(10)) }

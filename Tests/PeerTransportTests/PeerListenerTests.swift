@@ -153,10 +153,11 @@ import Testing
     /// The peer is held up by us; its silence is our own doing.
     @Test func aReaderThatIsBusyDoesNotMakeItsPeerIdle() async throws {
         var limits = TransportLimits()
-        limits.idleReadTimeout = .milliseconds(300)
+        // Long enough for a client that has to wait for a processor, and still shorter than the reader is busy.
+        limits.idleReadTimeout = .seconds(3)
         let consortium = try Consortium()
         let received = try await withListener(consortium.server, limits: limits) { connection in
-            try? await Task.sleep(for: .seconds(1))
+            try? await Task.sleep(for: .seconds(5))
             var received = 0
             while received < 400, (try? await connection.nextFrame()) != nil { received += 1 }
             try? await connection.send(.control("\(received)"))

@@ -81,13 +81,22 @@ struct LostSiteTests {
 
     @Test(arguments: Loss.all)
     func aRoundClosesWithoutALostSiteThatContributesAgainWhenItIsBack(_ loss: Loss) async throws {
+        try await Self.lose(loss, over: .memory)
+    }
+
+    @Test(arguments: Loss.all.filter { $0.kind == .training })
+    func theSameHoldsOverTLS(_ loss: Loss) async throws {
+        try await Self.lose(loss, over: .tls)
+    }
+
+    private static func lose(_ loss: Loss, over transport: TestTransport) async throws {
         let gate = Gate()
         let (plans, updates) = Self.plans(gate: gate, gatedRound: loss.round + 1)
         let progress = ProgressTerms(
             joinSeconds: 60, stallSeconds: 120, stragglerFactor: 1, stragglerSeconds: 1, absenceSeconds: 120,
             attempts: 3)
         let study = TestStudy.make(rounds: loss.round + 2, progress: progress)
-        try await TestFederation.run(study, plans, isSubmitted: false) { federation in
+        try await TestFederation.run(study, plans, over: transport, isSubmitted: false) { federation in
             let line = federation["lost"].line
             loss.point.breaks(line, in: loss.kind)
             try await federation.submit()

@@ -110,10 +110,10 @@ struct OutageTests {
         }
     }
 
-    @Test
-    func anAggregatorThatGoesAwayAgainAndAgainStillFinishes() async throws {
+    @Test(arguments: TestTransport.allCases)
+    func anAggregatorThatGoesAwayAgainAndAgainStillFinishes(_ transport: TestTransport) async throws {
         let updates = Self.updates()
-        try await TestFederation.run(TestStudy.make(rounds: 12), Self.plans(updates)) { federation in
+        try await TestFederation.run(TestStudy.make(rounds: 12), Self.plans(updates), over: transport) { federation in
             var restarts = 0
             while try await !federation.progress().isFinished {
                 let error = await federation.stopAggregator()

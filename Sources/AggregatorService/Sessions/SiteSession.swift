@@ -46,15 +46,28 @@ final class SiteSession: Sendable {
         outboxInput.finish()
     }
 
+    /// Which of a session's tasks has ended.
+    private enum Ending { case writer, refusal, other }
+
     /// Serves the connection until it ends; the caller closes it.
     func run() async {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.write() }
-            group.addTask { await self.keepAlive() }
-            group.addTask { await self.read() }
-            // Whichever ends first ends the others: the reader on a lost connection, the writer after a refusal.
-            await group.next()
+        await withTaskGroup(of: Ending.self) { group in
+            group.addTask {
+                await self.write()
+                return .writer
+            }
+            group.addTask {
+                await self.keepAlive()
+                return .other
+            }
+            group.addTask { await self.read() ? .refusal : .other }
+            // Whichever ends first ends the others: the reader on a lost connection, the writer after a refusal. A
+            // refusal by the reader has yet to leave: the writer ends behind it, or when the peer takes no bytes.
+            let first = await group.next()
             outboxInput.finish()
+            if first == .refusal {
+                while let next = await group.next(), next != .writer {}
+            }
             group.cancelAll()
         }
     }
@@ -78,7 +91,8 @@ final class SiteSession: Sendable {
 
     // MARK: Reading
 
-    private func read() async {
+    /// Reads until the connection ends, or something is refused, and then returns true.
+    private func read() async -> Bool {
         do {
             try await greet()
             try await coordinator.whenRestored()
@@ -109,23 +123,19 @@ final class SiteSession: Sendable {
         } catch let error as WireError {
             logger.warning("malformed message", metadata: ["site": "\(site)", "error": "\(error)"])
             refuse(.protocolViolation)
-            await drainRefusal()
+            return true
         } catch let error as SessionError {
             logger.warning("session refused", metadata: ["site": "\(site)", "reason": "\(error.code.rawValue)"])
             refuse(error.code)
-            await drainRefusal()
+            return true
         } catch let error as StoreError {
             logger.error("cannot store an upload", metadata: ["site": "\(site)", "error": "\(error)"])
             refuse(.unavailable)
-            await drainRefusal()
+            return true
         } catch {
             logger.info("site connection ended", metadata: ["site": "\(site)", "cause": "\(error)"])
         }
-    }
-
-    /// Gives the writer time to send the refusal before the session's tasks are cancelled.
-    private func drainRefusal() async {
-        try? await Task.sleep(for: .milliseconds(200))
+        return false
     }
 
     private func greet() async throws {

@@ -32,6 +32,8 @@ final class Daemon: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        // Else the program would hold the sockets that other tests listen on.
+        for descriptor in 3..<1_024 as Range<Int32> { posix_spawn_file_actions_addclose(&actions, descriptor) }
         let words = ([program] + arguments).map { (word: String) in strdup(word) }
         let environment = ["PATH=/usr/bin:/bin", "LC_ALL=C"].map { (word: String) in strdup(word) }
         defer { for word in words + environment { free(word) } }
@@ -79,10 +81,11 @@ final class DaemonFederation: Sendable {
     let authority: TestAuthority
     let members: [String]
     private let files: [String: TestAuthority.Files]
-    private let port = LockedValue(0)
+    let port: Int
 
     init(members: [String], rows: [String: Int]) throws {
         self.members = members
+        port = try freePort()
         // Short, because the path of a socket must be.
         folder = FileManager.default.temporaryDirectory.path + "/st-\(UUID().uuidString.prefix(8))"
         try FileManager.default.createDirectory(
@@ -98,8 +101,6 @@ final class DaemonFederation: Sendable {
     }
 
     deinit { try? FileManager.default.removeItem(atPath: folder) }
-
-    var listeningPort: Int { port.get() }
 
     func identity(_ name: String) throws -> TLSIdentity { Self.identity(try #require(files[name])) }
 
@@ -119,13 +120,13 @@ final class DaemonFederation: Sendable {
             """
     }
 
-    /// Starts the aggregator; the first one takes a free port, later ones the same.
+    /// Starts an aggregator, and waits until it listens when it has the usual state directory.
     func startAggregator(state: String = "aggregator") async throws -> Daemon {
         let path = "\(folder)/\(state).yaml"
         try """
         federation: test
         stateDirectory: \(state)
-        listen: {host: 127.0.0.1, port: \(port.get())}
+        listen: {host: 127.0.0.1, port: \(port)}
         \(try tls("aggregator"))
         sites: [\(members.joined(separator: ", "))]
 
@@ -136,14 +137,7 @@ final class DaemonFederation: Sendable {
             Daemon.programs.appending(path: "consilium-aggregator").path, ["--config", path],
             log: "\(folder)/\(state).log")
         guard state == "aggregator" else { return daemon }
-        struct Listening: Decodable { var port: Int }
-        try await eventually("the aggregator listens") {
-            guard let data = FileManager.default.contents(atPath: announcement),
-                let listening = try? JSONDecoder().decode(Listening.self, from: data)
-            else { return false }
-            port.set(listening.port)
-            return true
-        }
+        try await eventually("the aggregator listens") { FileManager.default.fileExists(atPath: announcement) }
         return daemon
     }
 
@@ -152,7 +146,7 @@ final class DaemonFederation: Sendable {
         try """
         site: \(name)
         stateDirectory: \(name)
-        aggregator: {host: localhost, port: \(port.get())}
+        aggregator: {host: localhost, port: \(port)}
         \(try tls(name))
         datasets:
           - {name: \(TestStudy.dataset), file: \(name).csv}
@@ -168,7 +162,7 @@ final class DaemonFederation: Sendable {
     func connect(as name: String) async throws -> RawSite {
         RawSite(
             over: try await PeerConnector.connect(
-                host: "localhost", port: port.get(), identity: try identity(name)))
+                host: "localhost", port: port, identity: try identity(name)))
     }
 
     func ask(_ request: ControlRequest) async throws -> ControlReply {

@@ -2,6 +2,7 @@
 // Hand-written peers: they say whatever a test wants, in whatever order.
 
 import Federation
+import NeuralNetworks
 import PeerTransport
 import RingArithmetic
 import Store
@@ -114,10 +115,25 @@ struct RawSite {
 
     /// Takes part in the statistics round with a vector of zeros.
     func passStatistics(of study: Study) async throws {
-        let task = try await task(.statistics)
-        let length = try StatisticsSum(contract: study.data).layout.packedByteCount
-        let verdict = try await upload([UInt8](repeating: 0, count: length), task: task)
-        #expect(verdict == .uploadResult(task: task.hash, refused: nil))
+        try await contribute(to: try await task(.statistics), of: study)
+    }
+
+    /// Uploads a vector of zeros; in a training round with the least weight, so that the sum is plausible.
+    func contribute(to task: RoundTask, of study: Study) async throws {
+        let layout: RingLayout
+        switch task.id.kind {
+        case .statistics: layout = try StatisticsSum(contract: study.data).layout
+        case .evaluation: layout = try EvaluationSum(task: study.task, bins: study.evaluation.bins).layout
+        case .training:
+            let network = try Network(study.model, inputs: study.data.features.count, head: study.task.head)
+            layout = try UpdateSum(
+                terms: study.federation, parameterCount: network.parameterCount, sites: task.sites
+            ).layout
+        }
+        var bytes = [UInt8](repeating: 0, count: layout.packedByteCount)
+        // The weight is the first of the five 64-bit totals at the end.
+        if task.id.kind == .training { bytes[bytes.count - 40] = 1 }
+        #expect(try await upload(bytes, task: task) == .uploadResult(task: task.hash, refused: nil))
     }
 }
 

@@ -13,12 +13,20 @@ import Synchronization
 import Testing
 import WireProtocol
 
-/// The aggregator and its sites over the in-memory network.
+/// What carries the frames of a test federation.
+enum TestTransport: String, Sendable, CaseIterable {
+    case memory
+    /// Mutual TLS 1.3 over sockets of this machine.
+    case tls
+}
+
+/// The aggregator and its sites, each with a line that can be cut.
 final class TestFederation: Sendable {
     let study: Study
     let hash: Digest
     let folder: String
     let network = InMemoryNetwork()
+    private let sockets: TestSockets?
     let store: AggregatorStore
     let vault: FileVault
     let sites: [TestSite]
@@ -35,8 +43,8 @@ final class TestFederation: Sendable {
     ///
     /// - Parameter guests: members that the test plays itself.
     static func run(
-        _ study: Study, _ plans: [SitePlan], guests: [String] = [], isSubmitted: Bool = true,
-        _ body: (TestFederation) async throws -> Void
+        _ study: Study, _ plans: [SitePlan], guests: [String] = [], over transport: TestTransport = .memory,
+        isSubmitted: Bool = true, _ body: (TestFederation) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "service-tests-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
@@ -44,7 +52,8 @@ final class TestFederation: Sendable {
         defer { try? FileManager.default.removeItem(at: folder) }
         let workers = NIOThreadPool(numberOfThreads: plans.count + 1)
         workers.start()
-        let federation = try TestFederation(study, plans, guests: guests, folder: folder.path, workers: workers)
+        let federation = try TestFederation(
+            study, plans, guests: guests, over: transport, folder: folder.path, workers: workers)
         let result: Result<Void, any Error>
         do {
             federation.startAggregator()
@@ -64,7 +73,10 @@ final class TestFederation: Sendable {
         try result.get()
     }
 
-    private init(_ study: Study, _ plans: [SitePlan], guests: [String], folder: String, workers: NIOThreadPool) throws {
+    private init(
+        _ study: Study, _ plans: [SitePlan], guests: [String], over transport: TestTransport, folder: String,
+        workers: NIOThreadPool
+    ) throws {
         self.study = study
         hash = study.hash
         self.folder = folder
@@ -72,8 +84,13 @@ final class TestFederation: Sendable {
         store = try AggregatorStore.inMemory()
         vault = try FileVault(directory: folder + "/aggregator", durability: .lostOnPowerCutForSimulationOnly)
         let network = network
+        let sockets = transport == .tls ? try TestSockets(sites: plans.map(\.name)) : nil
+        self.sockets = sockets
         sites = try plans.map { plan in
-            try TestSite(plan, folder: folder, workers: workers) { try await network.connect(as: $0) }
+            try TestSite(plan, folder: folder, workers: workers) { identity in
+                if let sockets { return try await sockets.connect(as: plan.name) }
+                return try await network.connect(as: identity)
+            }
         }
         members = Set(try (plans.map(\.name) + guests).map(Self.id))
     }
@@ -90,9 +107,16 @@ final class TestFederation: Sendable {
             settings: AggregatorSettings(federation: "test", members: members), store: store, vault: vault,
             workers: workers, logger: quietLogger)
         let network = network
+        let sockets = sockets
         let tasks = [
             Task { try await aggregator.run() },
-            Task { try await network.listen { await aggregator.serve($0) } },
+            Task {
+                if let sockets {
+                    try await sockets.listen { await aggregator.serve($0) }
+                } else {
+                    try await network.listen { await aggregator.serve($0) }
+                }
+            },
         ]
         server.withLock { $0 = Server(aggregator: aggregator, tasks: tasks) }
     }

@@ -118,6 +118,30 @@ import Testing
         #expect(second.byteCount == 2)
     }
 
+    @Test(arguments: [true, false])
+    func controlsArePendingUntilTheEndOfTheirRoundIsKnown(_ isKept: Bool) async throws {
+        let controls = BlobReference(name: "controls", digest: digest("controls"), byteCount: 12)
+        try await store.beginRound(taskHash: task, study: study, id: id, at: 10)
+        let file = try storedUpload([1], named: task.hex, in: vault)
+        try await store.recordUpload(
+            taskHash: task, upload: file, controls: controls, loss: 0.5, rows: 12, computeSeconds: 0.25, at: 20)
+        try await finish(.delivered, at: 30)
+        #expect(try await store.round(taskHash: task)?.controls == controls)
+        #expect(try await store.latestModel(study: study, role: .controls) == nil)
+        #expect(try await store.neededFiles(in: .models) == [controls.digest.hex])
+
+        #expect(try await store.settleControls(taskHash: task, isKept: isKept) == controls)
+        let kept = try await store.latestModel(study: study, role: .controls)
+        #expect(kept?.blob == (isKept ? controls : nil))
+        #expect(kept?.round == (isKept ? 3 : nil))
+        #expect(try await store.neededFiles(in: .models) == (isKept ? [controls.digest.hex] : []))
+
+        // News that comes twice, or late and different, changes nothing.
+        #expect(try await store.settleControls(taskHash: task, isKept: !isKept) == nil)
+        #expect(try await store.latestModel(study: study, role: .controls) == kept)
+        #expect(try await store.settleControls(taskHash: digest("unknown"), isKept: true) == nil)
+    }
+
     @Test func roundsAreListedInTheOrderOfTheirStart() async throws {
         let tasks = ["c", "a", "b"].map { digest($0) }
         for (index, task) in tasks.enumerated() {
