@@ -27,6 +27,7 @@ struct AcceptLoop: Sendable {
     private let started = NIODeadline.now()
     /// Guards the counts.
     private let admission: AdmissionBox
+    private let unserved = UnservedChannels()
 
     init(limits: TransportLimits, logger: Logger) {
         self.limits = limits
@@ -43,6 +44,7 @@ struct AcceptLoop: Sendable {
         addSecurity: (any Channel) throws -> FrameHandler.Authentication
     ) -> EventLoopFuture<Arrival> {
         let ready = channel.eventLoop.makePromise(of: ChannelConnection.self)
+        unserved.add(channel)
         var isAdmitted = false
         do {
             let seconds = Double((NIODeadline.now() - started).nanoseconds) / 1e9
@@ -70,6 +72,8 @@ struct AcceptLoop: Sendable {
         alongside: @escaping @Sendable () async -> Void = {},
         onConnection: @escaping @Sendable (any PeerConnection) async -> Void
     ) async throws {
+        // Event loops accept and shake hands before anybody asks: peers whose turn never came must not wait for ever.
+        defer { unserved.closeAll() }
         try await server.executeThenClose { arrivals in
             onBound()
             try await withThrowingDiscardingTaskGroup { group in
@@ -83,6 +87,7 @@ struct AcceptLoop: Sendable {
     }
 
     private func serve(_ arrival: Arrival, _ onConnection: @Sendable (any PeerConnection) async -> Void) async {
+        unserved.remove(arrival.channel)
         defer { if arrival.isAdmitted { admission.state.withLock { $0.connectionClosed() } } }
         let address = arrival.channel.remoteAddress.map(ChannelConnection.describe) ?? "unknown"
         do {
@@ -117,6 +122,33 @@ private final class AdmissionBox: Sendable {
     let state: Mutex<AdmissionControl>
 
     init(limits: TransportLimits) { state = Mutex(AdmissionControl(limits: limits)) }
+}
+
+/// Channels that event loops have accepted and no task serves yet.
+private final class UnservedChannels: Sendable {
+    /// Guards the channels; nil once the listener is over.
+    private let channels = Mutex<[ObjectIdentifier: any Channel]?>([:])
+
+    /// Notes a channel; closes it when the listener is over.
+    func add(_ channel: any Channel) {
+        let isOver = channels.withLock { channels in
+            channels?[ObjectIdentifier(channel)] = channel
+            return channels == nil
+        }
+        if isOver { channel.close(promise: nil) }
+    }
+
+    func remove(_ channel: any Channel) {
+        channels.withLock { _ = $0?.removeValue(forKey: ObjectIdentifier(channel)) }
+    }
+
+    func closeAll() {
+        let left = channels.withLock { channels in
+            defer { channels = nil }
+            return channels.map { Array($0.values) } ?? []
+        }
+        for channel in left { channel.close(promise: nil) }
+    }
 }
 
 extension EventLoopFuture where Value: Sendable {

@@ -300,4 +300,31 @@ import Testing
         #expect(frame == nil)
         await connection.close()
     }
+
+    @Test func cancellingTheListenerClosesConnectionsThatNobodyServesYet() async throws {
+        let consortium = try Consortium()
+        for _ in 0..<20 {
+            let kept = Promised<[any PeerConnection]>()
+            try await withListener(consortium.server, onConnection: Self.echo) { port in
+                // The listener ends while these are between handshake and service.
+                let connections = await withTaskGroup(of: (any PeerConnection)?.self) { group in
+                    for _ in 0..<4 {
+                        group.addTask {
+                            try? await PeerConnector.connect(
+                                host: "localhost", port: port, identity: TLSIdentity(consortium.client))
+                        }
+                    }
+                    var connections: [any PeerConnection] = []
+                    for await case let connection? in group { connections.append(connection) }
+                    return connections
+                }
+                kept.give(connections)
+            }
+            for connection in try await kept.take() {
+                // However it ends, it ends.
+                while let frame = try? await connection.nextFrame() { _ = frame }
+                await connection.close()
+            }
+        }
+    }
 }
