@@ -81,7 +81,13 @@ struct StateDirectory {
 }
 
 /// Holds a state directory; the operating system releases it when the process ends in whatever way.
-struct DirectoryLock: Sendable {
+final class DirectoryLock: Sendable {
     /// Owns the `flock`, which belongs to the open file.
-    let file: OpenFile
+    private let file: OpenFile
+
+    init(file: OpenFile) { self.file = file }
+
+    /// Unlocks before it closes: a child process that is being started elsewhere in this program holds a copy of the
+    /// descriptor until it executes, and a close here would not release the lock before that.
+    deinit { flock(file.descriptor, LOCK_UN) }
 }
