@@ -8,6 +8,7 @@ package enum AggregatorSchema {
     package static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("aggregator-1") { try $0.execute(sql: first) }
+        migrator.registerMigration("aggregator-2") { try $0.execute(sql: EntryTable.creation) }
         return migrator
     }
 

@@ -9,6 +9,7 @@ package enum SiteSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("site-1") { try $0.execute(sql: first) }
         migrator.registerMigration("site-2") { try $0.execute(sql: second) }
+        migrator.registerMigration("site-3") { try $0.execute(sql: EntryTable.creation) }
         return migrator
     }
 

@@ -25,8 +25,8 @@ import Testing
     }
 
     @Test func migrationsAreOnlyEverAdded() {
-        #expect(AggregatorSchema.migrator.migrations == ["aggregator-1"])
-        #expect(SiteSchema.migrator.migrations == ["site-1", "site-2"])
+        #expect(AggregatorSchema.migrator.migrations == ["aggregator-1", "aggregator-2"])
+        #expect(SiteSchema.migrator.migrations == ["site-1", "site-2", "site-3"])
     }
 
     @Test(arguments: [nil] + AggregatorSchema.migrator.migrations.map(Optional.some))
