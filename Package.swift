@@ -73,7 +73,7 @@ let package = Package(
                 crypto, logging, nioCore, nioExtras, nioHTTP1, nioPosix, nioSSL, nioTLS, swiftASN1, x509,
             ],
             swiftSettings: shared),
-        .target(name: "Store", dependencies: ["Federation", grdb], swiftSettings: shared),
+        .target(name: "Store", dependencies: ["Federation", grdb, "Kernels"], swiftSettings: shared),
         .target(
             name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", yams],
             swiftSettings: shared),
@@ -83,13 +83,13 @@ let package = Package(
             name: "AggregatorService",
             dependencies: [
                 "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport",
-                "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "WireProtocol",
+                "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "SiteService",
             dependencies: [
                 "ClinicalData", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
-                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles",
+                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
             ], swiftSettings: shared),
         // Commands and programs

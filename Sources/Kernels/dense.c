@@ -113,6 +113,22 @@ CLONED void consilium_axpy_difference(size_t count, float a, const float *x, con
     for (size_t i = 0; i < count; i++) y[i] += a * (x[i] - z[i]);
 }
 
+// Exponents of all ones mark infinities and NaN. Whole blocks are looked at before a branch, so that they vectorise.
+CLONED bool consilium_all_finite(size_t count, const float *x) {
+    enum { BLOCK = 4096 };
+    for (size_t start = 0; start < count; start += BLOCK) {
+        const size_t length = count - start < BLOCK ? count - start : BLOCK;
+        uint32_t beyond = 0;
+        for (size_t i = 0; i < length; i++) {
+            uint32_t bits;
+            memcpy(&bits, &x[start + i], sizeof bits);
+            beyond |= (bits & 0x7f800000u) == 0x7f800000u;
+        }
+        if (beyond) return false;
+    }
+    return true;
+}
+
 CLONED void consilium_multiply(size_t count, const float *x, float *y) {
     for (size_t i = 0; i < count; i++) y[i] *= x[i];
 }

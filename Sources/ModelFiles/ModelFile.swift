@@ -47,19 +47,20 @@ package struct ModelFile: Hashable, Sendable {
 
     /// Reads the description and the parameters of the file at `path`.
     ///
+    /// - Parameter spare: an array that is needed no more; its memory is used again when it has the right length.
     /// - Throws: ``ModelFileError`` for anything but a valid file, whole and with nothing after it.
-    package static func readWithParameters(_ path: String) throws -> (model: ModelFile, parameters: [Float]) {
-        try withFile(path) { file, size in
+    package static func readWithParameters(
+        _ path: String, reusing spare: consuming [Float] = []
+    ) throws -> (model: ModelFile, parameters: [Float]) {
+        var parameters = spare
+        let model = try withFile(path) { file, size in
             let model = try describe(file, size: size)
+            if parameters.count != model.floatCount { parameters = [Float](repeating: 0, count: model.floatCount) }
             // Little-endian floats are their own form in the file; Kernels refuses to compile anywhere else.
-            let parameters = try [Float](unsafeUninitializedCapacity: model.floatCount) { buffer, initializedCount in
-                try fill(
-                    UnsafeMutableRawBufferPointer(
-                        rebasing: UnsafeMutableRawBufferPointer(buffer)[..<(4 * model.floatCount)]), from: file)
-                initializedCount = model.floatCount
-            }
-            return (model, parameters)
+            try parameters.withUnsafeMutableBytes { try fill($0, from: file) }
+            return model
         }
+        return (model, parameters)
     }
 
     /// Hands the raw bytes of the parameters to `body`, in order, at most `largestByteCount` at a time.

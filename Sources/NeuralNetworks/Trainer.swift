@@ -73,7 +73,7 @@ package final class Trainer {
             try onBatch(step, loss)
         }
 
-        guard parameters.allSatisfy(\.isFinite) else { throw TrainingError.nonFiniteParameters }
+        guard unsafe parameters.withUnsafeBufferPointer(allFinite) else { throw TrainingError.nonFiniteParameters }
         return TrainingSummary(
             steps: plan.steps, examples: examples, meanLoss: lossSum / Double(examples),
             normalizingWeight: weights.total, learningRateSum: rateSum)

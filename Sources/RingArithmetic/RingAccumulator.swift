@@ -39,6 +39,13 @@ package struct RingAccumulator: ~Copyable {
         sum = RingVector(layout: layout)
     }
 
+    /// An empty sum in the memory of a vector that is needed no more.
+    package init(reusing spare: consuming RingVector) {
+        layout = spare.layout
+        sum = spare
+        sum.reset()
+    }
+
     /// Begins a contribution of `byteCount` bytes in all.
     ///
     /// - Throws: ``RingError/wrongLength(expected:actual:)`` without touching the sum; ``RingError/spoiled``.

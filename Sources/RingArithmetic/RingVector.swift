@@ -27,6 +27,14 @@ package struct RingVector: Sendable {
         }
     }
 
+    /// Makes every element zero, in the memory that is there.
+    package mutating func reset() {
+        for section in layout.sections.indices {
+            unsafe words32[section].withUnsafeMutableBufferPointer { unsafe $0.update(repeating: 0) }
+            unsafe words64[section].withUnsafeMutableBufferPointer { unsafe $0.update(repeating: 0) }
+        }
+    }
+
     /// The element as a two's complement number of its section's b bits; setting keeps the number modulo 2ᵇ.
     package subscript(section section: Int, index index: Int) -> Int64 {
         get {

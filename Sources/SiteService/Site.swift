@@ -47,6 +47,7 @@ package actor Site {
     var active: [Digest: Cancellation] = [:]
     /// The models and controls that the latest round of each study started from.
     var latestInputs: [Digest: [BlobReference]] = [:]
+    let memory = ParameterMemory()
     private let work: AsyncStream<SiteWork>
     nonisolated let workInput: AsyncStream<SiteWork>.Continuation
 

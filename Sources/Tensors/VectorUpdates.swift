@@ -24,6 +24,12 @@ package func add(
     unsafe consilium_axpy_difference(y.count, a, first, second, target)
 }
 
+/// Whether every x[i] is neither infinite nor NaN.
+package func allFinite(_ x: UnsafeBufferPointer<Float>) -> Bool {
+    guard let source = x.baseAddress else { return true }
+    return unsafe consilium_all_finite(x.count, source)
+}
+
 /// y[i,j] *= x[i,j].
 ///
 /// Shapes: x and y `[m, n]`.

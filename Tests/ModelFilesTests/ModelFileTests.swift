@@ -57,6 +57,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 5, 12]) func spareMemoryLeavesNothingInTheParameters(count: Int) throws {
+        try withFolder { folder in
+            let path = folder + "/model.safetensors"
+            try ModelFile.write(
+                to: path, metadata: Self.metadata, tensors: Self.tensors, parameters: Self.parameters)
+            let spare = [Float](repeating: 7, count: count)
+            let parameters = try ModelFile.readWithParameters(path, reusing: spare).parameters
+            #expect(parameters.map(\.bitPattern) == Self.parameters.map(\.bitPattern))
+            #expect(spare.allSatisfy { $0 == 7 })
+        }
+    }
+
     @Test func chunksAddUpToTheParameters() throws {
         try withFolder { folder in
             let path = folder + "/model.safetensors"

@@ -28,6 +28,13 @@ import Testing
         }
     }
 
+    @Test func theMemoryOfAnEarlierSumLeavesNothingInTheNext() throws {
+        let vectors = try contributions(3)
+        var accumulator = RingAccumulator(reusing: vectors[0])
+        for vector in vectors[1...] { try accumulator.addWhole(vector.packed(), cutAt: []) }
+        #expect(try accumulator.total().numbers == sum(Array(vectors[1...])).numbers)
+    }
+
     @Test func oneCutAtEveryByteChangesNothing() throws {
         let vectors = try contributions(2)
         let bytes = vectors.map { $0.packed() }

@@ -132,7 +132,7 @@ struct LostSiteTests {
             let weights = try await federation.weights(changes.map(\.0))
             let mean = zip(weights, changes).map { $0 * $1.1 }.reduce(0, +) / weights.reduce(0, +)
             for (old, new) in zip(before, after) { #expect(abs(Double(new - old) - mean) < 1 / 32_767) }
-            #expect(try federation.spooledUploads() == [])
+            try await federation.spoolIsCleared()
             try await eventually("the sites have forgotten their vectors") {
                 try ["a", "b", "c", "lost"].allSatisfy { try federation.uploads(at: $0).isEmpty }
             }
@@ -164,7 +164,7 @@ struct LostSiteTests {
             let closed = try await federation.rounds().filter { $0.state == .closed }
             #expect(closed.map(\.id.kind) == [.statistics, .training, .evaluation])
             #expect(closed.allSatisfy { $0.summary?.survivors == 4 })
-            #expect(try federation.spooledUploads() == [])
+            try await federation.spoolIsCleared()
         }
     }
 
@@ -184,7 +184,7 @@ struct LostSiteTests {
                 #expect(round.state == .abandoned)
                 #expect(round.participation.first { $0.site.rawValue == "b" }?.word == "withheld:nonFinite")
             }
-            #expect(try federation.spooledUploads() == [])
+            try await federation.spoolIsCleared()
         }
     }
 }

@@ -22,7 +22,7 @@ struct StopTests {
             }
             return true
         }
-        #expect(try federation.spooledUploads() == [])
+        try await federation.spoolIsCleared()
         guard case .error(let message, let hint) = try await federation.ask(.stop(study: federation.hash)) else {
             throw TestFailure("a second stop was accepted")
         }

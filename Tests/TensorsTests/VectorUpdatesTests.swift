@@ -22,6 +22,18 @@ import Testing
         #expect(near(pull, zip(y, zip(x, z)).map { Double($0) + 0.25 * (Double($1.0) - Double($1.1)) }))
     }
 
+    @Test(arguments: [0, 1, 17, 4_095, 4_096, 4_097, 10_000]) func oneValueThatIsNotFiniteIsFoundAnywhere(length: Int) {
+        let x = random(length, "x")
+        #expect(x.withUnsafeBufferPointer(allFinite))
+        for index in Set([0, length / 2, length - 1]) where index >= 0 && index < length {
+            for value in [Float.nan, .infinity, -.infinity, .greatestFiniteMagnitude] {
+                var changed = x
+                changed[index] = value
+                #expect(changed.withUnsafeBufferPointer(allFinite) == value.isFinite)
+            }
+        }
+    }
+
     @Test(arguments: [(0.0, false), (0.9, false), (0.9, true)]) func sgdFollowsItsFormula(
         momentum: Double, nesterov: Bool
     ) {

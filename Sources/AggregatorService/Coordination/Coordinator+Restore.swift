@@ -95,7 +95,7 @@ extension Coordinator {
         _ round: RoundRecord, of run: inout StudyRun, accepted: Set<SiteID>, missed: Set<SiteID>
     ) async throws {
         let task = try RoundTask(canonicalBytes: round.taskBytes)
-        let sum = RoundSum(layout: try Self.layout(of: run, task: task))
+        let sum = RoundSum(layout: try Self.layout(of: run, task: task), memory: sumMemory)
         var current = CurrentRound(
             task: task, taskHash: round.taskHash, cohort: round.cohort, sum: sum, opened: now)
         var uploadTimes: [SiteID: Duration] = [:]

@@ -40,7 +40,8 @@ extension Coordinator {
             return
         }
         let current = CurrentRound(
-            task: task, taskHash: task.hash, cohort: cohort, sum: RoundSum(layout: layout), opened: now)
+            task: task, taskHash: task.hash, cohort: cohort, sum: RoundSum(layout: layout, memory: sumMemory),
+            opened: now)
         try await store.openRound(
             study: hash, id: id, taskHash: current.taskHash, taskBytes: task.canonicalBytes, cohort: cohort,
             at: wallMilliseconds())
@@ -219,7 +220,8 @@ extension Coordinator {
             study: hash, id: id, summary: summary, participation: run.machine.latestRecords, metrics: metrics,
             models: models, at: wallMilliseconds())
         current.sum.release()
-        try await dropFiles(of: run, current: current, keeping: models)
+        try await dropReplaced(by: models, of: run)
+        let uploads = try await uploads(of: current)
         logger.info(
             "round closed",
             metadata: [
@@ -230,6 +232,7 @@ extension Coordinator {
         runs[hash]?.noteClosed(current.taskHash, survivors: survivors)
         runs[hash]?.current = nil
         try await advance(hash, .summed)
+        leftovers.append(uploads)
     }
 
     /// Tells sites that a task has ended: `closed` says that the site's own vector is in the sum.
@@ -239,9 +242,16 @@ extension Coordinator {
         }
     }
 
-    /// Uploads of the round, and files that its result replaces, have served.
-    private func dropFiles(of run: StudyRun, current: CurrentRound, keeping models: [ModelRecord]) async throws {
-        let uploads = try await store.uploads(taskHash: current.taskHash)
+    /// The uploads of a round, which have served.
+    private func uploads(of round: CurrentRound) async throws -> FileRemoval {
+        FileRemoval(
+            uploads: try await store.uploads(taskHash: round.taskHash).map(\.file),
+            partialNames: round.cohort.map { round.uploadName($0) }, vault: vault)
+    }
+
+    /// Removes the files that `models` replace; not left for later, because the next round may make the same bytes
+    /// again, under the same name.
+    private func dropReplaced(by models: [ModelRecord], of run: StudyRun) async throws {
         let replaced = [
             models.contains { $0.role == .controls } ? run.controls : nil,
             models.contains { $0.role == .moments } ? run.moments : nil,
@@ -251,13 +261,10 @@ extension Coordinator {
             // Studies that differ in name only share their files.
             if try await !store.isLatestModel(blob.digest) { unused.append(blob) }
         }
+        guard !unused.isEmpty else { return }
         let vault = vault
         let removed = unused
-        try await workers.runIfActive {
-            for upload in uploads { try vault.remove(upload.file) }
-            for site in current.cohort { try vault.removePartialUpload(named: current.uploadName(site)) }
-            for blob in removed { try vault.remove(try vault.file(blob)) }
-        }
+        try await workers.runIfActive { for blob in removed { try vault.remove(try vault.file(blob)) } }
     }
 
     private func abandon(_ id: RoundID, reason: AbortReason, study hash: Digest) async throws {
@@ -272,7 +279,7 @@ extension Coordinator {
         try await store.abandonRound(
             study: hash, id: id, reason: reason.word, participation: run.machine.latestRecords, at: wallMilliseconds())
         current.sum.release()
-        try await dropFiles(of: run, current: current, keeping: [])
+        enqueue(try await uploads(of: current))
         tell(current.cohort, task: current.taskHash, included: [])
         runs[hash]?.current = nil
     }
@@ -290,10 +297,11 @@ extension Coordinator {
         if let current = run.current {
             // Stopped in the middle of a round.
             current.sum.release()
-            try await dropFiles(of: run, current: current, keeping: [])
+            enqueue(try await uploads(of: current))
             tell(current.cohort, task: current.taskHash, included: [])
             runs[hash]?.current = nil
         }
+        sumMemory.release()
         logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome.word)"])
         for site in run.accepted {
             sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))

@@ -36,6 +36,7 @@ actor Coordinator {
     let vault: FileVault
     let workers: NIOThreadPool
     let logger: Logger
+    let sumMemory = SumMemory()
     private let started = ContinuousClock.now
 
     var sessions: [SiteID: SiteSession] = [:]
@@ -51,6 +52,12 @@ actor Coordinator {
     /// Uploads to be made durable, likewise.
     private let uploads: AsyncStream<UploadWork>
     private let uploadInput: AsyncStream<UploadWork>.Continuation
+    /// Files that no record names any more, likewise. Removing them may be late or fail: a start sweeps what is left.
+    private let removals: AsyncStream<FileRemoval>
+    private let removalInput: AsyncStream<FileRemoval>.Continuation
+    /// Uploads of rounds that are over, until the next round has got going: its commits would wait for the file system
+    /// while that removes large files.
+    var leftovers: [FileRemoval] = []
     private nonisolated let events: AsyncStream<CoordinatorEvent>
     private nonisolated let eventInput: AsyncStream<CoordinatorEvent>.Continuation
 
@@ -66,6 +73,7 @@ actor Coordinator {
         (events, eventInput) = AsyncStream.makeStream()
         (sums, sumInput) = AsyncStream.makeStream()
         (uploads, uploadInput) = AsyncStream.makeStream()
+        (removals, removalInput) = AsyncStream.makeStream()
     }
 
     /// Adds an event to the queue; never waits.
@@ -127,6 +135,11 @@ actor Coordinator {
                     }
                 }
             }
+            group.addTask {
+                for await removal in self.removals {
+                    try await self.workers.runIfActive { removal.run(logger: self.logger) }
+                }
+            }
             group.addTask { try await self.handleEvents() }
             defer { group.cancelAll() }
             try await group.next()
@@ -175,6 +188,7 @@ actor Coordinator {
             logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
             try await forward(.refused(site, reason), task: task)
         case .blobSent(_, let byteCount):
+            removeLeftovers()
             for hash in order where runs[hash]?.current != nil {
                 runs[hash]?.current?.bytesDown += byteCount
                 runs[hash]?.progress.bytesDown += UInt64(byteCount)
@@ -186,6 +200,7 @@ actor Coordinator {
         case .summed(let study, let id, let outcome): try await summed(study, id, outcome)
         case .control(let request, let reply): reply.resume(returning: await answer(request))
         case .tick:
+            if !runs.values.contains(where: { $0.current != nil }) { removeLeftovers() }
             for hash in order {
                 sumObstructed(hash)
                 try await advance(hash, .tick)
@@ -260,6 +275,14 @@ actor Coordinator {
 
     /// Queues an upload to be made durable.
     func enqueue(_ work: UploadWork) { uploadInput.yield(work) }
+
+    private func removeLeftovers() {
+        for removal in leftovers { enqueue(removal) }
+        leftovers = []
+    }
+
+    /// Queues files to be removed.
+    func enqueue(_ removal: FileRemoval) { removalInput.yield(removal) }
 }
 
 extension StudyOutcome {

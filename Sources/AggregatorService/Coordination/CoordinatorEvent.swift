@@ -2,6 +2,7 @@
 // What happens at the server, as values in one queue: sessions, messages, finished sums, commands, the clock.
 
 import Federation
+import Logging
 import Store
 import WireProtocol
 
@@ -64,6 +65,23 @@ struct UploadWork: Sendable {
             }
         } catch {
             return .obstructed("\(error)")
+        }
+    }
+}
+
+/// Uploads of a round that is over, whole or not.
+struct FileRemoval: Sendable {
+    let uploads: [SavedFile]
+    let partialNames: [String]
+    let vault: FileVault
+
+    /// Removes what it can; the sweep at the next start does the rest.
+    func run(logger: Logger) {
+        do {
+            for upload in uploads { try vault.remove(upload) }
+            for name in partialNames { try vault.removePartialUpload(named: name) }
+        } catch {
+            logger.error("cannot remove the uploads of a round that is over", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -6,13 +6,15 @@ import ModelFiles
 import NeuralNetworks
 import RingArithmetic
 import Store
+import Tensors
 
 /// The server's half of one training round, once the sum is known.
 ///
 /// The model passes through in blocks, so that memory does not grow with it: old block from the file, averaged update
 /// from the sum, new block to the new file.
 struct GlobalStep {
-    static let blockFloats = 65_536
+    /// 4 MiB of each array: few enough blocks that handing one to two processors costs nothing beside the work.
+    static let blockFloats = 1 << 20
 
     let description: StudyModel
     let optimizer: ServerOptimizer
@@ -52,7 +54,7 @@ struct GlobalStep {
                     ?? [Float](repeating: 0, count: range.count)
             }
             optimizer.step(round: description.round, parameters: &parameters, update: update, moments: &moments)
-            guard parameters.allSatisfy(\.isFinite) else {
+            guard parameters.withUnsafeBufferPointer(allFinite) else {
                 model.discard()
                 for file in momentFiles { file.discard() }
                 throw NonFiniteModel()

@@ -29,6 +29,9 @@ void consilium_axpy(size_t count, float a, const float *x, float *y);
 /// y[i] += a·(x[i] − z[i]).
 void consilium_axpy_difference(size_t count, float a, const float *x, const float *z, float *y);
 
+/// Whether every x[i] is neither infinite nor NaN.
+bool consilium_all_finite(size_t count, const float *x);
+
 /// y[i] *= x[i].
 void consilium_multiply(size_t count, const float *x, float *y);
 

@@ -37,6 +37,10 @@ extension Site {
             // The round ended while the vector was being made: the news of it came before there was a file to remove.
             try await forgetVector(of: hash, reason: "abandoned")
         }
+        // Only now: before, it would have kept the round waiting.
+        if !isStopping, let record = try await store.study(task.study), record.decision == .accepted {
+            try await keepInputs(record.outcome == nil ? task.inputs : [], of: task.study)
+        }
     }
 
     // MARK: Computation
@@ -63,7 +67,6 @@ extension Site {
         for input in task.inputs {
             files[input.name] = try await fetch(input, for: (hash, cancellation))
         }
-        try await keepInputs(task.inputs, of: task.study)
         try cancellation.check()
         // The seed is on disk before the first bit drawn from it is used; a repeated round repeats its bytes.
         let random = random
@@ -72,7 +75,7 @@ extension Site {
         let ownControls = try await ownControls(of: task.study, before: task.id.round)
         let computation = RoundComputation(
             local: accepted.local, task: task, model: files["model"], serverControls: files["controls"],
-            ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault)
+            ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault, memory: memory)
         let progress = progressReporter(task: hash, cancellation: cancellation)
         let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
             Result { try computation.run(onProgress: progress) }

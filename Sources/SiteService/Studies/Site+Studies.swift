@@ -119,6 +119,7 @@ extension Site {
             }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
             try await keepInputs([], of: hash)
+            memory.release()
             logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])
         }
         if let model { tell(.modelReceived(study: hash, model: model.digest)) }

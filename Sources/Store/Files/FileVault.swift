@@ -58,7 +58,7 @@ package struct FileVault: Sendable {
             let path = path("new-\(getpid())-\(partials.nextNumber())", in: folder) + Self.partialSuffix
             // A crash may have left the same number behind: take the next one.
             guard access(path, F_OK) != 0 else { continue }
-            return try PartialFile(path: path, folder: folder, name: nil, vault: self)
+            return try PartialFile(path: path, folder: folder, name: nil, vault: self, isDurable: true)
         }
     }
 
@@ -80,7 +80,8 @@ package struct FileVault: Sendable {
     private func partial(_ name: String, in folder: Folder) throws -> PartialFile {
         Self.checkName(name)
         let path = path(name, in: folder) + Self.partialSuffix
-        return try PartialFile(path: path, folder: folder, name: name, vault: self)
+        return try PartialFile(
+            path: path, folder: folder, name: name, vault: self, isDurable: folder == .uploads)
     }
 
     // MARK: Finding

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file on its way: appended to, resumed after a lost connection, and given its name only when it is whole.
 
+import Dispatch
 package import Federation
 import Glibc
 import Synchronization
@@ -15,23 +16,34 @@ package final class PartialFile: Sendable {
         var file: OpenFile?
         var isSuperseded = false
         var byteCount = 0
-        var hasher = BlobHasher()
+        /// Bytes whose way to the device has begun.
+        var writebackByteCount = 0
     }
+
+    /// Pieces from this size on are written and hashed by two threads at once.
+    private static let sharedFloatCount = 1 << 18
+    private static let writebackByteCount = 8 << 20
 
     let path: String
     private let folder: FileVault.Folder
     /// nil: named by its content.
     private let name: String?
     private let vault: FileVault
+    private let startsWriteback: Bool
     /// Held over system calls, so that no write of an older holder lands after a newer one has read the length.
     private let state: Mutex<State>
+    /// Of the bytes written so far, in their order; only ever locked inside one call of the owner.
+    private let hasher = Mutex(BlobHasher())
 
     /// Opens or creates the file and hashes what it holds already.
-    init(path: String, folder: FileVault.Folder, name: String?, vault: FileVault) throws {
+    ///
+    /// - Parameter isDurable: whether it will be synced at its end.
+    init(path: String, folder: FileVault.Folder, name: String?, vault: FileVault, isDurable: Bool) throws {
         self.path = path
         self.folder = folder
         self.name = name
         self.vault = vault
+        startsWriteback = isDurable && vault.durability == .powerLossSafe
         state = Mutex(State())
         // Registered before it is opened: of two openings at once, the later one cuts off the earlier one.
         vault.partials.register(self)?.supersede()
@@ -39,7 +51,7 @@ package final class PartialFile: Sendable {
             guard !state.isSuperseded else { throw superseded }
             let file = try OpenFile(path, flags: O_RDWR | O_CREAT)
             try FileReader(file: file, byteCount: try file.byteCount()).forEachPiece { piece in
-                state.hasher.update(piece)
+                hasher.withLock { $0.update(piece) }
                 state.byteCount += piece.count
             }
             state.file = file
@@ -58,14 +70,39 @@ package final class PartialFile: Sendable {
     /// - Throws: ``StoreError`` `diskFull`, `ioFailure`; `superseded` when the file is no longer ours.
     package func append(_ bytes: UnsafeRawBufferPointer) throws {
         try state.withLock { state in
-            try openFile(state).write(bytes, at: state.byteCount)
-            state.hasher.update(bytes)
-            state.byteCount += bytes.count
+            try write(bytes, &state)
         }
+        hasher.withLock { $0.update(bytes) }
     }
 
     /// Appends the bytes of `floats` as the machine has them: little-endian on every machine we build for.
-    package func append(floats: [Float]) throws { try floats.withUnsafeBytes { try append($0) } }
+    package func append(floats: [Float]) throws {
+        guard floats.count >= Self.sharedFloatCount else { return try floats.withUnsafeBytes { try append($0) } }
+        // Written and hashed side by side. A failed write leaves a hash that nobody asks for: the file is given up.
+        let failure = Mutex<(any Error)?>(nil)
+        DispatchQueue.concurrentPerform(iterations: 2) { part in
+            floats.withUnsafeBytes { bytes in
+                if part == 0 {
+                    hasher.withLock { $0.update(bytes) }
+                } else {
+                    do {
+                        try state.withLock { try write(bytes, &$0) }
+                    } catch { failure.withLock { $0 = error } }
+                }
+            }
+        }
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer, _ state: inout State) throws {
+        let file = try openFile(state)
+        try file.write(bytes, at: state.byteCount)
+        state.byteCount += bytes.count
+        guard startsWriteback, state.byteCount - state.writebackByteCount >= Self.writebackByteCount else { return }
+        // The device begins while we go on, so that the sync at the end has little to wait for.
+        file.startWriteback(from: state.writebackByteCount, byteCount: state.byteCount - state.writebackByteCount)
+        state.writebackByteCount = state.byteCount
+    }
 
     /// Makes the file durable and gives it its final name.
     package func finish() throws -> StoredFile { try finish(expecting: nil, isDurable: true) }
@@ -89,7 +126,7 @@ package final class PartialFile: Sendable {
     private func finish(expecting expected: Digest?, isDurable: Bool) throws -> StoredFile {
         try state.withLock { state in
             let file = try openFile(state)
-            let digest = state.hasher.finish()
+            let digest = hasher.withLock { $0.finish() }
             if let expected, digest != expected {
                 state.file = nil
                 unlink(path)

@@ -2,6 +2,7 @@
 // System calls on files, with their failures told as sentences with a hint.
 
 import Glibc
+import Kernels
 
 extension StoreError {
     /// The error of the system call that just failed.
@@ -71,6 +72,11 @@ final class OpenFile: Sendable {
             done += count
         }
         return done
+    }
+
+    /// Has the kernel send these bytes to the device, and does not wait. Promises nothing: ``sync()`` does.
+    func startWriteback(from offset: Int, byteCount: Int) {
+        consilium_start_writeback(descriptor, Int64(offset), Int64(byteCount))
     }
 
     /// Waits until content and length are on the device.

@@ -200,6 +200,11 @@ final class TestFederation: Sendable {
         try FileManager.default.contentsOfDirectory(atPath: folder + "/aggregator/uploads")
     }
 
+    /// Waits until the aggregator has removed every upload: it does so when nothing waits for it.
+    func spoolIsCleared() async throws {
+        try await eventually("no upload is left in the spool") { try spooledUploads().isEmpty }
+    }
+
     func uploads(at site: String) throws -> [String] {
         try FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(site)/uploads")
     }

@@ -28,6 +28,20 @@ import Testing
         return hasher.finish()
     }
 
+    /// Longer than what one thread writes and hashes by itself, between shorter pieces.
+    @Test func longAndShortPiecesKeepTheirOrder() throws {
+        let file = try vault.newFile(in: .models)
+        var bytes: [UInt8] = []
+        for count in [3, 600_000, 0, 1 << 18, 17] {
+            let floats = (0..<count).map { Float($0) + Float(count) }
+            try file.append(floats: floats)
+            floats.withUnsafeBytes { bytes += $0 }
+        }
+        let stored = try file.finish()
+        #expect(stored.digest == digest(of: bytes))
+        try stored.verify()
+    }
+
     @Test func anUploadIsResumedWhereItEnds() throws {
         for end in stride(from: 1_000, through: 9_000, by: 1_000) {
             // Each connection has a writer of its own; the earlier one is gone.
