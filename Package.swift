@@ -66,6 +66,9 @@ let package = Package(
         // Edges
         .target(
             name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels"], swiftSettings: shared),
+        .target(
+            name: "Enrolment", dependencies: ["CLibcrypto", crypto, "Federation", "Randomness", swiftASN1, x509],
+            exclude: ["Joining/make-word-list.py"], swiftSettings: shared),
         .target(name: "ModelFiles", dependencies: ["Federation", "NeuralNetworks"], swiftSettings: shared),
         .target(
             name: "PeerTransport",
@@ -129,6 +132,9 @@ let package = Package(
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "ClinicalDataTests", dependencies: ["CZlib", "ClinicalData", "Federation", "Kernels"],
+            swiftSettings: shared),
+        .testTarget(
+            name: "EnrolmentTests", dependencies: [crypto, "Enrolment", "Federation", "Randomness", swiftASN1, x509],
             swiftSettings: shared),
         .testTarget(
             name: "FederationTests",
