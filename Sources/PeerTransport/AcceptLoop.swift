@@ -23,14 +23,16 @@ struct AcceptLoop: Sendable {
 
     private let limits: TransportLimits
     private let budget: InFlightBudget
+    private let gate: PeerGate
     private let logger: Logger
     private let started = NIODeadline.now()
     /// Guards the counts.
     private let admission: AdmissionBox
     private let unserved = UnservedChannels()
 
-    init(limits: TransportLimits, logger: Logger) {
+    init(limits: TransportLimits, gate: PeerGate = PeerGate(), logger: Logger) {
         self.limits = limits
+        self.gate = gate
         budget = InFlightBudget(limits: limits)
         self.logger = logger
         admission = AdmissionBox(limits: limits)
@@ -54,7 +56,7 @@ struct AcceptLoop: Sendable {
             isAdmitted = true
             let authentication = try addSecurity(channel)
             try channel.pipeline.syncOperations.addHandler(
-                FrameHandler(authentication: authentication, limits: limits, budget: budget, ready: ready))
+                FrameHandler(authentication: authentication, limits: limits, budget: budget, gate: gate, ready: ready))
         } catch {
             ready.fail(error)
             channel.close(promise: nil)

@@ -15,13 +15,19 @@ final class FrameHandler: ChannelInboundHandler {
 
     /// Where the peer's identity comes from.
     enum Authentication {
-        case tls
+        /// By its certificate; both ends agree on this protocol.
+        case tls(protocol: String)
+        /// A client without a certificate.
+        case anonymousTLS(protocol: String)
         case known(PeerIdentity)
+        /// Not at all: the connection is never opened.
+        case none
     }
 
     let authentication: Authentication
     let limits: TransportLimits
     private let budget: InFlightBudget
+    private let gate: PeerGate
     let ready: EventLoopPromise<ChannelConnection>
     private var decoder: FrameDecoder
 
@@ -39,12 +45,15 @@ final class FrameHandler: ChannelInboundHandler {
     var isClosing = false
     private var isFinished = false
 
-    /// - Parameter budget: what the connection shares its bytes in flight with; nil when with nobody.
+    /// - Parameters:
+    ///   - budget: what the connection shares its bytes in flight with; nil when with nobody.
+    ///   - gate: who is let in.
     init(
         authentication: Authentication, limits: TransportLimits, budget: InFlightBudget? = nil,
-        ready: EventLoopPromise<ChannelConnection>
+        gate: PeerGate = PeerGate(), ready: EventLoopPromise<ChannelConnection>
     ) {
         self.budget = budget ?? InFlightBudget(limits: limits)
+        self.gate = gate
         self.authentication = authentication
         self.limits = limits
         self.ready = ready
@@ -68,18 +77,25 @@ final class FrameHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent, case .tls = authentication {
-            do {
-                guard negotiated == TLSIdentity.applicationProtocol else { throw TransportError.wrongProtocol }
-                guard let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate() else {
-                    throw TransportError(.peerNotTrusted, "the peer presented no certificate")
-                }
-                open(context, as: try PeerIdentity(certificate: certificate))
-            } catch {
-                fail(.classify(error))
-            }
+        if case .handshakeCompleted(let negotiated)? = event as? TLSUserEvent {
+            do { try handshakeCompleted(context, negotiated) } catch { fail(.classify(error)) }
         }
         context.fireUserInboundEventTriggered(event)
+    }
+
+    private func handshakeCompleted(_ context: ChannelHandlerContext, _ negotiated: String?) throws {
+        switch authentication {
+        case .tls(let name):
+            guard negotiated == name else { throw TransportError.wrongProtocol }
+            guard let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate() else {
+                throw TransportError(.peerNotTrusted, "the peer presented no certificate")
+            }
+            open(context, as: try PeerIdentity(certificate: certificate))
+        case .anonymousTLS(let name):
+            guard negotiated == name else { throw TransportError.wrongProtocol }
+            open(context, as: .newcomer)
+        case .known, .none: break
+        }
     }
 
     private func openIfKnown(_ context: ChannelHandlerContext) {
@@ -88,6 +104,7 @@ final class FrameHandler: ChannelInboundHandler {
 
     private func open(_ context: ChannelHandlerContext, as identity: PeerIdentity) {
         guard connection == nil, !isFinished else { return }
+        if let objection = gate.objection(to: identity) { return fail(objection) }
         handshakeDeadline?.cancel()
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let connection = ChannelConnection(
@@ -99,6 +116,8 @@ final class FrameHandler: ChannelInboundHandler {
         watch = context.eventLoop.scheduleRepeatedTask(initialDelay: watchInterval, delay: watchInterval) { _ in
             bound.value.checkClocks()
         }
+        let eventLoop = context.eventLoop
+        gate.enter(ObjectIdentifier(self), identity) { error in eventLoop.execute { bound.value.fail(error) } }
         ready.succeed(connection)
         context.read()
     }
@@ -155,6 +174,7 @@ final class FrameHandler: ChannelInboundHandler {
         } else if let writeBegan, now - writeBegan >= TimeAmount(limits.stalledWriteTimeout) {
             fail(.writeStalled)
         }
+        if let identity = connection?.identity, let objection = gate.objection(to: identity) { fail(objection) }
         if now - lastRead >= watchInterval { decoder.releaseSpareMemory() }
     }
 
@@ -206,6 +226,7 @@ final class FrameHandler: ChannelInboundHandler {
     private func finish(_ error: TransportError?) {
         guard !isFinished else { return }
         isFinished = true
+        gate.leave(ObjectIdentifier(self))
         handshakeDeadline?.cancel()
         closeDeadline?.cancel()
         watch?.cancel()

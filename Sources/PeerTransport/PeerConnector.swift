@@ -22,19 +22,33 @@ package enum PeerConnector {
         identity: TLSIdentity,
         serverName: String? = nil,
         proxy: HTTPConnectProxy? = nil,
+        gate: PeerGate = PeerGate(),
         limits: TransportLimits = TransportLimits(),
         group: any EventLoopGroup = TransportThreads.shared
     ) async throws -> any PeerConnection {
-        let configuration = try identity.clientConfiguration()
+        try await connect(
+            identity.clientConfiguration(), protocol: TLSIdentity.applicationProtocol, host: host, port: port,
+            serverName: serverName, proxy: proxy, gate: gate, limits: limits, group: group)
+    }
+
+    /// Connects with any settings; see the other one.
+    static func connect(
+        _ configuration: TLSConfiguration, protocol applicationProtocol: String, host: String, port: Int,
+        serverName: String?, proxy: HTTPConnectProxy?, gate: PeerGate, limits: TransportLimits,
+        group: any EventLoopGroup
+    ) async throws -> any PeerConnection {
         let context = try TLSIdentity.makeContext(configuration)
-        let name = serverName ?? (isAddress(host) ? nil : host)
+        let name = serverName ?? nameOf(host)
         guard proxy == nil || name != nil else {
             throw TransportError(
                 .peerNameMismatch, "the server behind a proxy is given by address only",
                 hint: "configure the name in the server's certificate")
         }
         do {
-            let (channel, ready) = try await open(host: host, port: port, proxy: proxy, limits: limits, group: group) {
+            let (channel, ready) = try await open(
+                host: host, port: port, proxy: proxy, limits: limits, group: group,
+                authentication: .tls(protocol: applicationProtocol), gate: gate
+            ) {
                 try NIOSSLClientHandler(context: context, serverHostname: name)
             }
             return try await ready.get(closingOnCancellation: channel)
@@ -46,7 +60,7 @@ package enum PeerConnector {
 
     /// Connects, runs `body`, and closes the connection whichever way it ends.
     ///
-    /// - Throws: as ``connect(host:port:identity:serverName:proxy:limits:group:)``, or what `body` throws.
+    /// - Throws: as ``connect(host:port:identity:serverName:proxy:gate:limits:group:)``, or what `body` throws.
     package static func withConnection<Result>(
         host: String,
         port: Int,
@@ -63,11 +77,12 @@ package enum PeerConnector {
         return try await scoped(connection, body)
     }
 
-    private typealias Opened = (channel: any Channel, ready: EventLoopFuture<ChannelConnection>)
+    typealias Opened = (channel: any Channel, ready: EventLoopFuture<ChannelConnection>)
 
     /// Opens the TCP connection, and the tunnel if there is a proxy, and starts TLS on it.
-    private static func open(
+    static func open(
         host: String, port: Int, proxy: HTTPConnectProxy?, limits: TransportLimits, group: any EventLoopGroup,
+        authentication: FrameHandler.Authentication, gate: PeerGate = PeerGate(),
         makeTLS: @escaping @Sendable () throws -> NIOSSLClientHandler
     ) async throws -> Opened {
         let deadline = NIODeadline.now() + TimeAmount(limits.connectTimeout)
@@ -81,7 +96,7 @@ package enum PeerConnector {
                 proxy?.openTunnel(channel, toHost: host, port: port, deadline: deadline)
                 ?? channel.eventLoop.makeSucceededVoidFuture()
             let started = tunnel.flatMapThrowing {
-                let handler = FrameHandler(authentication: .tls, limits: limits, ready: ready)
+                let handler = FrameHandler(authentication: authentication, limits: limits, gate: gate, ready: ready)
                 try channel.pipeline.syncOperations.addHandlers([makeTLS(), handler])
             }
             started.whenFailure { error in
@@ -92,7 +107,8 @@ package enum PeerConnector {
         }
     }
 
-    private static func isAddress(_ host: String) -> Bool {
-        (try? SocketAddress(ipAddress: host, port: 0)) != nil
+    /// The name to look for in the server's certificate: an address is none.
+    static func nameOf(_ host: String) -> String? {
+        (try? SocketAddress(ipAddress: host, port: 0)) == nil ? host : nil
     }
 }

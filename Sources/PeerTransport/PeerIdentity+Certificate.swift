@@ -23,7 +23,8 @@ extension PeerIdentity {
                 default: nil
                 }
             }
-            self.init(publicKeyHash: Array(SHA256.hash(data: key)), names: names)
+            self.init(
+                publicKeyHash: Array(SHA256.hash(data: key)), names: names, notAfter: Int64(certificate.notValidAfter))
         } catch {
             throw TransportError(.peerNotTrusted, "the peer's certificate cannot be parsed")
         }

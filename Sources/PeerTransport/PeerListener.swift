@@ -9,6 +9,28 @@ import Synchronization
 
 /// The listening end of TLS connections.
 package enum PeerListener {
+    /// Who may connect.
+    package enum Clients: Sendable {
+        /// Holders of a certificate under our trust roots.
+        case members
+        /// Anybody, without a certificate: for enrolment. The peer's identity is empty.
+        case newcomers
+
+        var applicationProtocol: String {
+            switch self {
+            case .members: TLSIdentity.applicationProtocol
+            case .newcomers: TLSIdentity.enrolmentProtocol
+            }
+        }
+
+        var authentication: FrameHandler.Authentication {
+            switch self {
+            case .members: .tls(protocol: applicationProtocol)
+            case .newcomers: .anonymousTLS(protocol: applicationProtocol)
+            }
+        }
+    }
+
     /// Listens on `host`:`port` and serves every peer whose certificate verifies, until the task is cancelled.
     ///
     /// Each connection gets a task that runs `onConnection` and closes the connection when it returns. A peer that
@@ -17,6 +39,7 @@ package enum PeerListener {
     ///
     /// - Parameters:
     ///   - port: 0 takes any free port.
+    ///   - gate: Who of the verified peers is let in, and stays.
     ///   - onBound: Gets the port once peers can connect.
     ///   - onConnection: Serves one peer; its errors are its own.
     /// - Throws: ``TransportError`` `addressInUse`, `addressUnavailable`, or an unreadable identity at the start.
@@ -24,19 +47,21 @@ package enum PeerListener {
         host: String,
         port: Int,
         identity: TLSIdentity,
+        clients: Clients = .members,
+        gate: PeerGate = PeerGate(),
         limits: TransportLimits = TransportLimits(),
         group: any EventLoopGroup = TransportThreads.shared,
         logger: Logger,
         onBound: @Sendable (_ port: Int) -> Void = { _ in },
         onConnection: @escaping @Sendable (any PeerConnection) async -> Void
     ) async throws {
-        let settings = try ReloadingConfiguration(identity)
-        let loop = AcceptLoop(limits: limits, logger: logger)
+        let settings = try ReloadingConfiguration(identity, for: clients)
+        let loop = AcceptLoop(limits: limits, gate: gate, logger: logger)
         let server = try await bind(host: host, port: port, group: group) { channel in
             loop.accept(channel) { channel in
                 let context = try TLSIdentity.makeContext(settings.current)
                 try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
-                return .tls
+                return clients.authentication
             }
         }
         try await loop.run(
@@ -66,15 +91,17 @@ package enum PeerListener {
 /// TLS settings that follow their files.
 private final class ReloadingConfiguration: Sendable {
     private let identity: TLSIdentity
+    private let clients: PeerListener.Clients
     /// Guards the settings last read.
     private let configuration: Mutex<TLSConfiguration>
     private let firstFingerprint: [FileVersion?]
 
-    init(_ identity: TLSIdentity) throws {
+    init(_ identity: TLSIdentity, for clients: PeerListener.Clients) throws {
         self.identity = identity
+        self.clients = clients
         // Taken before reading: a file changed in between is then read again.
         firstFingerprint = identity.fingerprint()
-        configuration = Mutex(try identity.serverConfiguration())
+        configuration = Mutex(try identity.serverConfiguration(for: clients))
     }
 
     var current: TLSConfiguration { configuration.withLock { $0 } }
@@ -86,7 +113,7 @@ private final class ReloadingConfiguration: Sendable {
             let now = identity.fingerprint()
             guard now != seen else { continue }
             do {
-                let fresh = try identity.serverConfiguration()
+                let fresh = try identity.serverConfiguration(for: clients)
                 _ = try TLSIdentity.makeContext(fresh)
                 configuration.withLock { $0 = fresh }
                 seen = now

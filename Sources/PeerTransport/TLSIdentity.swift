@@ -10,6 +10,8 @@ import NIOSSL
 package struct TLSIdentity: Sendable, Hashable {
     /// The protocol both ends must agree on in TLS (ALPN, RFC 7301).
     package static let applicationProtocol = "consilium/1"
+    /// The protocol of the port for newcomers.
+    package static let enrolmentProtocol = "consilium-enrol/1"
 
     /// Our certificate, then intermediate ones up to below the root.
     package let certificateChainPath: String
@@ -35,22 +37,27 @@ extension TLSIdentity {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.certificateChain = files.chain.map { .certificate($0) }
         configuration.privateKey = .privateKey(files.key)
-        Self.harden(&configuration, trusting: files.roots)
+        Self.harden(&configuration, trusting: files.roots, protocol: Self.applicationProtocol)
         configuration.certificateVerification = .fullVerification
         return configuration
     }
 
-    /// The settings of an end that listens: TLS 1.3 only, a client certificate demanded and verified.
+    /// The settings of an end that listens: TLS 1.3 only, and unless it is for newcomers a client certificate demanded
+    /// and verified.
     ///
     /// - Throws: as ``clientConfiguration()``.
-    func serverConfiguration() throws -> TLSConfiguration {
+    func serverConfiguration(for clients: PeerListener.Clients) throws -> TLSConfiguration {
         let files = try load()
         var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: files.chain.map { .certificate($0) }, privateKey: .privateKey(files.key))
-        Self.harden(&configuration, trusting: files.roots)
-        // Clients have no host name to check; their name is read from the certificate and checked above us.
-        configuration.certificateVerification = .noHostnameVerification
-        configuration.sendCANameList = true
+        Self.harden(&configuration, trusting: files.roots, protocol: clients.applicationProtocol)
+        switch clients {
+        case .members:
+            // Clients have no host name to check; their name is read from the certificate and checked above us.
+            configuration.certificateVerification = .noHostnameVerification
+            configuration.sendCANameList = true
+        case .newcomers: configuration.certificateVerification = .none
+        }
         return configuration
     }
 
@@ -69,12 +76,14 @@ extension TLSIdentity {
         }
     }
 
-    private static func harden(_ configuration: inout TLSConfiguration, trusting roots: [NIOSSLCertificate]) {
+    static func harden(
+        _ configuration: inout TLSConfiguration, trusting roots: [NIOSSLCertificate], protocol name: String
+    ) {
         configuration.minimumTLSVersion = .tlsv13
         configuration.maximumTLSVersion = .tlsv13
         configuration.curves = [.x25519_MLKEM768, .x25519, .secp256r1]
         configuration.trustRoots = .certificates(roots)
-        configuration.applicationProtocols = [applicationProtocol]
+        configuration.applicationProtocols = [name]
         configuration.renegotiationSupport = .none
         configuration.shutdownTimeout = .seconds(3)
     }

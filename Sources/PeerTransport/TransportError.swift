@@ -13,6 +13,7 @@ package struct TransportError: Error, Sendable, Hashable, CustomStringConvertibl
         case protocolViolation, frameTooLarge
         case idleTimedOut, writeStalled, connectionLost, closed, concurrentRead
         case tooManyConnections, tooManyHandshakes, tooManyFromAddress
+        case peerDenied, peerExpired, peerWrongRole
         case identityUnreadable, privateKeyExposed, certificateExpired
         case socketFileInUse, socketFileUnusable, peerUserMismatch
     }
@@ -48,6 +49,17 @@ extension TransportError {
     static let writeStalled = TransportError(
         .writeStalled, "the peer took no bytes for too long",
         hint: "check that the peer's process and network are alive")
+
+    static let peerDenied = TransportError(
+        .peerDenied, "the peer is not, or no longer, a member", hint: "its operator can invite it again")
+
+    static let peerExpired = TransportError(
+        .peerExpired, "the peer's certificate has expired",
+        hint: "it is to be renewed; check the clocks of both machines")
+
+    static let peerWrongRole = TransportError(
+        .peerWrongRole, "the peer's certificate has another role than this connection needs",
+        hint: "check host and port")
 
     static let handshakeTimedOut = TransportError(.handshakeTimedOut, "the TLS handshake was not finished in time")
 

@@ -12,7 +12,7 @@ import Testing
         #expect(identity.role == .site && identity.siteID == "ward-7" && identity.consortium == "heart")
     }
 
-    @Test(arguments: [("aggregator", PeerIdentity.Role.aggregator), ("operator", .operator)])
+    @Test(arguments: [("aggregator", PeerIdentity.Role.aggregator), ("operator", .operator), ("auditor", .auditor)])
     func otherRolesHaveNoSiteID(path: String, role: PeerIdentity.Role) {
         let identity = identity("fl://heart/\(path)/north")
         #expect(identity.role == role && identity.siteID == nil && identity.memberID == "north")
@@ -31,6 +31,14 @@ import Testing
     @Test func twoNamesNameNobody() {
         #expect(identity("fl://heart/site/a", "fl://heart/site/b").siteID == nil)
         #expect(identity("fl://heart/site/a", "fl:nonsense").siteID == nil)
+    }
+
+    @Test func aNameThatBindsKeysStandsBesideTheOther() {
+        let keys = "fl://heart/keys/mDm5pyRUt0I6pE8Cw0oS8fE0Pr6z0T9cFXtGpKpVXkw"
+        #expect(identity("fl://heart/site/a", keys).siteID == "a")
+        #expect(identity(keys).role == nil)
+        #expect(identity("fl://heart/site/a", keys, keys).siteID == nil)
+        #expect(identity("fl://heart/site/a", "fl://other/keys/x").siteID == nil)
     }
 
     @Test func labelsHaveAtMost64Characters() {
