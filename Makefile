@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports bench format lint clean help
+.PHONY: deps build demo test imports torture-processes bench format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl
@@ -26,6 +26,10 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 
 test: deps lint imports build ## everything continuous integration checks
 	@.ci/run-tests
+	@.ci/torture-processes --kills 10 --full-disks
+
+torture-processes: build ## kill the demo's processes KILLS times (500) and compare the model; SEED=… repeats a run
+	@.ci/torture-processes --kills $(or $(KILLS),500) --full-disks $(if $(SEED),--seed $(SEED))
 
 imports: ## compare each target's imports with Package.swift and with the module arrows
 	@.ci/check-imports.py --self-test
@@ -47,4 +51,4 @@ clean: ## remove what the build, the demo and the peers' benchmarks left
 	rm -rf .build Benchmarks/.venv consilium-demo
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -130,6 +130,10 @@ let package = Package(
             swiftSettings: shared),
         // Tests
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        .target(name: "DiskJournal", path: "Tests/DiskJournal"),
+        .target(
+            name: "PowerCut", dependencies: ["DiskJournal", "Randomness"], path: "Tests/PowerCut",
+            swiftSettings: shared),
         .testTarget(
             name: "ClinicalDataTests", dependencies: ["CZlib", "ClinicalData", "Federation", "Kernels"],
             swiftSettings: shared),
@@ -162,8 +166,8 @@ let package = Package(
             name: "ServiceTests",
             dependencies: [
                 "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", "Federation", logging,
-                "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic",
-                "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
+                "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "PowerCut", "Randomness",
+                "RingArithmetic", "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
             ], swiftSettings: shared),
         .testTarget(
             name: "SimulationTests",
@@ -172,12 +176,12 @@ let package = Package(
             ], exclude: ["pooled_reference.py"],
             swiftSettings: shared),
         .testTarget(
-            name: "StoreTests", dependencies: ["Federation", grdb, "Store", "SyncCounter"], swiftSettings: shared),
+            name: "StoreTests", dependencies: ["Federation", grdb, "PowerCut", "Store"],
+            swiftSettings: shared),
         .testTarget(
             name: "StudyFilesTests",
             dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles"],
             swiftSettings: shared),
-        .target(name: "SyncCounter", path: "Tests/SyncCounter"),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
         .target(
             name: "TestSupport", dependencies: [crypto, swiftASN1, x509], path: "Tests/TestSupport",

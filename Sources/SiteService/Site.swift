@@ -17,11 +17,20 @@ package struct SiteSettings: Sendable {
     package var approvals: [StandingApproval]
     /// Pauses between attempts to connect.
     package var backoff: Backoff
+    /// The only federation the site works for; nil for any. Set where its secrets are not: see ``SiteDaemon``.
+    package var onlyFederation: String?
+    /// The time between two checkpoints of local training at least.
+    package var checkpointPause: Duration
 
-    package init(site: SiteID, approvals: [StandingApproval], backoff: Backoff = Backoff()) {
+    package init(
+        site: SiteID, approvals: [StandingApproval], backoff: Backoff = Backoff(), onlyFederation: String? = nil,
+        checkpointPause: Duration = .seconds(3)
+    ) {
         self.site = site
         self.approvals = approvals
         self.backoff = backoff
+        self.onlyFederation = onlyFederation
+        self.checkpointPause = checkpointPause
     }
 }
 
@@ -126,6 +135,10 @@ package actor Site {
                 logger.error("the aggregator refused this site", metadata: ["reason": "\(code.explanation)"])
             } catch LinkError.noAggregator {
                 logger.error("the server's certificate does not name an aggregator")
+            } catch LinkError.wrongFederation {
+                logger.error(
+                    "this site's rounding is seeded for tests: it works for the federation named demo only",
+                    metadata: ["hint": "unset CONSILIUM_INSECURE_SEED_FOR_SIMULATION and start again"])
             } catch {
                 logger.notice("no connection to the aggregator", metadata: ["cause": "\(error)"])
             }
@@ -142,7 +155,9 @@ package actor Site {
         linkWaiters = []
         defer { if self.link === link { self.link = nil } }
         do {
-            try await link.run(software: programVersion) { message in await self.receive(message) }
+            try await link.run(software: programVersion, onlyFederation: settings.onlyFederation) { message in
+                await self.receive(message)
+            }
             return LinkError.lost
         } catch {
             return error

@@ -14,12 +14,16 @@ package struct SiteDaemon: Service {
     private let configuration: SiteConfiguration
     private let logger: Logger
     private let random: RandomSource
+    /// Whether the rounding can be predicted; such a site works for a federation with this name only.
+    private let isReproducible: Bool
+    private static let testFederation = "demo"
 
     /// - Parameter insecureSimulationSeed: seeds the rounding of updates instead of the system's randomness, for
-    ///   reproducible demonstrations; never set it where real patients are.
+    ///   reproducible demonstrations; the site then refuses every aggregator whose federation is not named `demo`.
     package init(configuration: SiteConfiguration, insecureSimulationSeed: UInt64?, logger: Logger) {
         self.configuration = configuration
         self.logger = logger
+        isReproducible = insecureSimulationSeed != nil
         random =
             insecureSimulationSeed.map { seed in
                 // Each site draws its own bits from one seed.
@@ -45,7 +49,9 @@ package struct SiteDaemon: Service {
         let workers = NIOThreadPool(numberOfThreads: 1)
         workers.start()
         let site = Site(
-            settings: SiteSettings(site: configuration.site, approvals: configuration.approvals), store: store,
+            settings: SiteSettings(
+                site: configuration.site, approvals: configuration.approvals,
+                onlyFederation: isReproducible ? Self.testFederation : nil), store: store,
             vault: vault, workers: workers, random: random,
             datasets: FileDatasets(
                 Dictionary(

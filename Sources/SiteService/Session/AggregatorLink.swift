@@ -12,6 +12,8 @@ enum LinkError: Error {
     case lost
     /// Who answers is a member of the consortium, but not its aggregator.
     case noAggregator
+    /// Another federation than the only one that this site may work for.
+    case wrongFederation
     case blobUnavailable
     case refused(RefusalCode)
     case unexpectedMessage
@@ -59,11 +61,16 @@ actor AggregatorLink {
     nonisolated func send(_ message: SiteMessage) { outboxInput.yield(message) }
 
     /// Says hello, then reads until the connection ends. `receive` gets every message that nobody waits for.
-    func run(software: String, receive: @escaping @Sendable (AggregatorMessage) async throws -> Void) async throws {
+    ///
+    /// - Parameter onlyFederation: the one that a site may work for; nil for any.
+    func run(
+        software: String, onlyFederation: String?,
+        receive: @escaping @Sendable (AggregatorMessage) async throws -> Void
+    ) async throws {
         defer { close() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.write() }
-            group.addTask { try await self.read(receive) }
+            group.addTask { try await self.read(onlyFederation: onlyFederation, receive) }
             send(.hello(versions: WireLimits.versions, software: software))
             defer { group.cancelAll() }
             try await group.next()
@@ -76,10 +83,13 @@ actor AggregatorLink {
         }
     }
 
-    private func read(_ receive: @Sendable (AggregatorMessage) async throws -> Void) async throws {
+    private func read(
+        onlyFederation: String?, _ receive: @Sendable (AggregatorMessage) async throws -> Void
+    ) async throws {
         guard let first = try await connection.nextFrame(), first.kind == .control else { throw LinkError.lost }
         switch try AggregatorMessage(decoding: first.controlBytes) {
-        case .welcome: break
+        case .welcome(_, let federation, _):
+            guard onlyFederation == nil || federation == onlyFederation else { throw LinkError.wrongFederation }
         case .refusal(let code): throw LinkError.refused(code)
         default: throw LinkError.unexpectedMessage
         }

@@ -41,10 +41,15 @@ final class TestFederation: Sendable {
 
     /// Runs `body` with an aggregator and sites that are up, and the study submitted; then stops everything.
     ///
-    /// - Parameter guests: members that the test plays itself.
+    /// - Parameters:
+    ///   - guests: members that the test plays itself.
+    ///   - keptFolder: where every party keeps its state as its daemon does, and finds it again; else the databases
+    ///     are in memory, and nothing is synced.
+    ///   - durability: of what is kept there.
     static func run(
         _ study: Study, _ plans: [SitePlan], guests: [String] = [], over transport: TestTransport = .memory,
-        isSubmitted: Bool = true, _ body: (TestFederation) async throws -> Void
+        isSubmitted: Bool = true, in keptFolder: String? = nil, durability: Durability = .powerLossSafe,
+        _ body: (TestFederation) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "service-tests-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
@@ -53,7 +58,8 @@ final class TestFederation: Sendable {
         let workers = NIOThreadPool(numberOfThreads: plans.count + 1)
         workers.start()
         let federation = try TestFederation(
-            study, plans, guests: guests, over: transport, folder: folder.path, workers: workers)
+            study, plans, guests: guests, over: transport, folder: keptFolder ?? folder.path,
+            durability: keptFolder.map { _ in durability }, workers: workers)
         let result: Result<Void, any Error>
         do {
             federation.startAggregator()
@@ -75,19 +81,23 @@ final class TestFederation: Sendable {
 
     private init(
         _ study: Study, _ plans: [SitePlan], guests: [String], over transport: TestTransport, folder: String,
-        workers: NIOThreadPool
+        durability: Durability?, workers: NIOThreadPool
     ) throws {
         self.study = study
         hash = study.hash
         self.folder = folder
         self.workers = workers
-        store = try AggregatorStore.inMemory()
-        vault = try FileVault(directory: folder + "/aggregator", durability: .lostOnPowerCutForSimulationOnly)
+        let state = folder + "/aggregator"
+        vault = try FileVault(
+            directory: state, durability: durability ?? .lostOnPowerCutForSimulationOnly)
+        store =
+            try durability.map { try AggregatorStore.open(directory: state, durability: $0) }
+            ?? AggregatorStore.inMemory()
         let network = network
         let sockets = transport == .tls ? try TestSockets(sites: plans.map(\.name)) : nil
         self.sockets = sockets
         sites = try plans.map { plan in
-            try TestSite(plan, folder: folder, workers: workers) { identity in
+            try TestSite(plan, folder: folder, durability: durability, workers: workers) { identity in
                 if let sockets { return try await sockets.connect(as: plan.name) }
                 return try await network.connect(as: identity)
             }

@@ -17,6 +17,12 @@ struct SitePlan: Sendable {
     var dataset: TestDataset
     var updates: any UpdateMaking
     var approves = true
+    /// Makes the site's rounding repeatable.
+    var roundingSeed: UInt64?
+    /// The only federation the site works for; these are named `test`.
+    var onlyFederation: String?
+    /// Between checkpoints of its training.
+    var checkpointPause = Duration.seconds(3)
 
     init(_ name: String, rows: Int = 64, updates: any UpdateMaking = LocalTrainer()) {
         self.init(
@@ -44,13 +50,15 @@ final class TestSite: Sendable {
     private let task = Mutex<Task<Void, any Error>?>(nil)
 
     init(
-        _ plan: SitePlan, folder: String, workers: NIOThreadPool,
+        _ plan: SitePlan, folder: String, durability: Durability? = nil, workers: NIOThreadPool,
         connect: @escaping @Sendable (PeerIdentity) async throws -> any PeerConnection
     ) throws {
         self.plan = plan
         id = try TestFederation.id(plan.name)
-        store = try SiteStore.inMemory()
-        vault = try FileVault(directory: "\(folder)/\(plan.name)", durability: .lostOnPowerCutForSimulationOnly)
+        let state = "\(folder)/\(plan.name)"
+        vault = try FileVault(
+            directory: state, durability: durability ?? .lostOnPowerCutForSimulationOnly)
+        store = try durability.map { try SiteStore.open(directory: state, durability: $0) } ?? SiteStore.inMemory()
         self.workers = workers
         self.connect = connect
     }
@@ -61,11 +69,13 @@ final class TestSite: Sendable {
     func start() {
         let approvals =
             plan.approves ? [StandingApproval(study: .name(TestStudy.name), dataset: TestStudy.dataset)] : []
+        let random = plan.roundingSeed.map { RandomSource.seeded(forTestingAndSimulation: $0) } ?? .system
         let site = Site(
             settings: SiteSettings(
                 site: id, approvals: approvals,
-                backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(40))),
-            store: store, vault: vault, workers: workers, random: .system, datasets: plan.dataset,
+                backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(40)),
+                onlyFederation: plan.onlyFederation, checkpointPause: plan.checkpointPause),
+            store: store, vault: vault, workers: workers, random: random, datasets: plan.dataset,
             updates: plan.updates, logger: quietLogger)
         let identity = identity
         let line = line

@@ -2,12 +2,11 @@
 // What is reported as stored is on the device: the syncs are counted, not believed.
 
 import Federation
+import PowerCut
 import Store
-import SyncCounter
 import Testing
 
-/// Serialised: there is one counter in the process, and it watches one directory at a time.
-@Suite(.serialized) struct DurabilityTests {
+@Suite struct DurabilityTests {
     let directory: TestDirectory
     let sample: SampleStudy
 
@@ -17,12 +16,9 @@ import Testing
     }
 
     private func syncs(_ body: () async throws -> Void) async rethrows -> Int {
-        consilium_sync_count_start(directory.path)
-        do { try await body() } catch {
-            _ = consilium_sync_count_stop()
-            throw error
-        }
-        return consilium_sync_count_stop()
+        let recording = DiskRecording(of: directory.path)
+        try await body()
+        return recording.syncCount
     }
 
     @Test func everyCommitIsSyncedOnce() async throws {
