@@ -78,7 +78,7 @@ let package = Package(
             swiftSettings: shared),
         .target(name: "Store", dependencies: ["Federation", grdb, "Kernels"], swiftSettings: shared),
         .target(
-            name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", yams],
+            name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", "NeuralNetworks", yams],
             swiftSettings: shared),
         .target(name: "WireProtocol", dependencies: ["Federation", swiftProtobuf], swiftSettings: shared),
         // Services
@@ -100,7 +100,8 @@ let package = Package(
             name: "Commands",
             dependencies: [
                 argumentParser, "ClinicalData", "Federation", logging, "ModelFiles", nioPosix, "NeuralNetworks",
-                "PeerTransport", "RingArithmetic", "Simulation", "Store", "StudyFiles", unixSignals, "WireProtocol",
+                "PeerTransport", "Randomness", "RingArithmetic", "Simulation", "Store", "StudyFiles", unixSignals,
+                "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "Simulation",

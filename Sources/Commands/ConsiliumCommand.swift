@@ -22,7 +22,8 @@ struct ConsiliumCommand: AsyncParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            DemoCommand.self, SimulateCommand.self, StudyCommand.self, DataCommand.self, ModelCommand.self,
+            DemoCommand.self, SimulateCommand.self, StudyCommand.self, SiteCommand.self, DataCommand.self,
+            ModelCommand.self,
             CompletionsCommand.self,
         ])
 }

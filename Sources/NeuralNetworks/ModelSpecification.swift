@@ -8,8 +8,11 @@ package enum LayerSpecification: Hashable, Sendable {
     /// In training, sets each value to zero with odds `rate` and divides the others by 1 − rate; else does nothing.
     case dropout(rate: Double)
 
+    /// The words that studies use for kinds of layers.
+    package static let kinds = ["dense", "dropout"]
+
     /// The word a study uses for this kind of layer.
-    var kind: String {
+    package var kind: String {
         switch self {
         case .dense: "dense"
         case .dropout: "dropout"

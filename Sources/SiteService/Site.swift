@@ -7,14 +7,15 @@ package import NIOPosix
 package import PeerTransport
 package import Randomness
 package import Store
-package import StudyFiles
 import WireProtocol
 
 /// What a site must be told.
 package struct SiteSettings: Sendable {
     package var site: SiteID
-    /// Studies the site takes part in, by name or hash, and the data set for each. Everything else is declined.
-    package var approvals: [StandingApproval]
+    /// What the hospital allows, read anew for every decision and round. What it throws refuses everything.
+    package var policy: @Sendable () throws -> SitePolicy
+    /// Signs what the site says in its entries.
+    package var statementKey: StatementKey
     /// Pauses between attempts to connect.
     package var backoff: Backoff
     /// The only federation the site works for; nil for any. Set where its secrets are not: see ``SiteDaemon``.
@@ -23,11 +24,12 @@ package struct SiteSettings: Sendable {
     package var checkpointPause: Duration
 
     package init(
-        site: SiteID, approvals: [StandingApproval], backoff: Backoff = Backoff(), onlyFederation: String? = nil,
-        checkpointPause: Duration = .seconds(3)
+        site: SiteID, policy: @escaping @Sendable () throws -> SitePolicy, statementKey: StatementKey,
+        backoff: Backoff = Backoff(), onlyFederation: String? = nil, checkpointPause: Duration = .seconds(3)
     ) {
         self.site = site
-        self.approvals = approvals
+        self.policy = policy
+        self.statementKey = statementKey
         self.backoff = backoff
         self.onlyFederation = onlyFederation
         self.checkpointPause = checkpointPause
@@ -51,6 +53,11 @@ package actor Site {
     private var link: AggregatorLink?
     private var linkWaiters: [CheckedContinuation<AggregatorLink, any Error>] = []
     private(set) var isStopping = false
+    /// The federation in the certificate of the aggregator that asks now, or asked last.
+    private(set) var asker: String?
+    /// Why there is no connection, in words for people.
+    private(set) var trouble = "not connected yet"
+    var isConnected: Bool { link != nil }
     var studies: [Digest: AcceptedStudy] = [:]
     /// Rounds being worked on.
     var active: [Digest: Cancellation] = [:]
@@ -122,6 +129,7 @@ package actor Site {
                     await connection.close()
                     throw LinkError.noAggregator
                 }
+                asker = connection.identity.consortium
                 logger.info("connected to the aggregator")
                 let began = ContinuousClock.now
                 let outcome = await serve(connection)
@@ -133,14 +141,18 @@ package actor Site {
                 throw CancellationError()
             } catch LinkError.refused(let code) {
                 logger.error("the aggregator refused this site", metadata: ["reason": "\(code.explanation)"])
+                trouble = "the aggregator refused this site: \(code.explanation)"
             } catch LinkError.noAggregator {
                 logger.error("the server's certificate does not name an aggregator")
+                trouble = "the server's certificate does not name an aggregator"
             } catch LinkError.wrongFederation {
                 logger.error(
                     "this site's rounding is seeded for tests: it works for the federation named demo only",
                     metadata: ["hint": "unset CONSILIUM_INSECURE_SEED_FOR_SIMULATION and start again"])
+                trouble = "this site's rounding is seeded for tests, and the federation is not named demo"
             } catch {
                 logger.notice("no connection to the aggregator", metadata: ["cause": "\(error)"])
+                trouble = "no connection to the aggregator: \(error)"
             }
             try await Task.sleep(for: backoff.next(using: &generator))
         }

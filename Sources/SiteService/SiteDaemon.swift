@@ -9,7 +9,7 @@ import ServiceLifecycle
 import Store
 package import StudyFiles
 
-/// A hospital's daemon, ready to run. It listens on no port.
+/// A hospital's daemon, ready to run. It listens on no port; `control.sock` in its state directory takes commands.
 package struct SiteDaemon: Service {
     private let configuration: SiteConfiguration
     private let logger: Logger
@@ -48,10 +48,15 @@ package struct SiteDaemon: Service {
         // One thread trains: the computations of this daemon never compete with each other.
         let workers = NIOThreadPool(numberOfThreads: 1)
         workers.start()
+        let policyFile = configuration.policyFile
+        let names = configuration.datasets.map(\.name)
+        let statementKey = try KeyFile.statementKey(inStateDirectory: configuration.stateDirectory) {
+            RandomSource.system.bytes(32)
+        }
         let site = Site(
             settings: SiteSettings(
-                site: configuration.site, approvals: configuration.approvals,
-                onlyFederation: isReproducible ? Self.testFederation : nil), store: store,
+                site: configuration.site, policy: { try PolicyFile.load(policyFile, datasets: names) },
+                statementKey: statementKey, onlyFederation: isReproducible ? Self.testFederation : nil), store: store,
             vault: vault, workers: workers, random: random,
             datasets: FileDatasets(
                 Dictionary(
@@ -61,11 +66,22 @@ package struct SiteDaemon: Service {
         let endpoint = configuration.aggregator
         do {
             try await cancelWhenGracefulShutdown {
-                try await site.run {
-                    try await PeerConnector.connect(
-                        host: endpoint.address.host, port: endpoint.address.port, identity: identity,
-                        serverName: endpoint.serverName,
-                        proxy: endpoint.proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) })
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask {
+                        try await site.run {
+                            try await PeerConnector.connect(
+                                host: endpoint.address.host, port: endpoint.address.port, identity: identity,
+                                serverName: endpoint.serverName,
+                                proxy: endpoint.proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) })
+                        }
+                    }
+                    group.addTask {
+                        try await LocalSocket.run(
+                            path: configuration.stateDirectory + "/control.sock", logger: logger,
+                            onConnection: { await site.serveControl($0) })
+                    }
+                    defer { group.cancelAll() }
+                    try await group.next()
                 }
             }
         } catch is CancellationError {

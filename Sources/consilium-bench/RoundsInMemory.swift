@@ -29,7 +29,7 @@ struct RoundsInMemory {
                 federation: "bench", members: Set(names.compactMap(SiteID.init)), maximumModelBytes: 1 << 34),
             store: store, vault: try FileVault(directory: folder.path + "/aggregator"), workers: workers,
             logger: quietLogger)
-        let parties = try names.map { try benchSite($0, study: study, folder: folder) }
+        let parties = try names.map { try benchSite($0, study: study, federation: "memory", folder: folder) }
         let network = InMemoryNetwork()
         let idle = try residentBytes(of: "self", "VmRSS")
         let bytes = study.study.canonicalBytes
@@ -59,14 +59,17 @@ let quietLogger: Logger = {
 }()
 
 /// A site with a durable store whose update needs no training, and the one thread that a site's daemon has.
-func benchSite(_ name: String, study: BenchStudy, folder: BenchFolder) throws -> (site: Site, worker: NIOThreadPool) {
+func benchSite(
+    _ name: String, study: BenchStudy, federation: String, folder: BenchFolder
+) throws -> (site: Site, worker: NIOThreadPool) {
     guard let id = SiteID(name) else { throw BenchError("not a site name") }
     let directory = "\(folder.path)/\(name)"
     let worker = NIOThreadPool(numberOfThreads: 1)
     worker.start()
+    guard let key = StatementKey(seed: RandomSource.system.bytes(32)) else { throw BenchError("no key") }
+    let policy = SitePolicy.allowing(study.study, dataset: "bench", federation: federation)
     let site = Site(
-        settings: SiteSettings(
-            site: id, approvals: [StandingApproval(study: .name(study.study.name), dataset: "bench")]),
+        settings: SiteSettings(site: id, policy: { policy }, statementKey: key),
         store: try SiteStore.open(directory: directory), vault: try FileVault(directory: directory), workers: worker,
         random: .system, datasets: study.tables, updates: study.update, logger: quietLogger)
     return (site, worker)

@@ -28,7 +28,7 @@ struct ConsiliumSite: AsyncParsableCommand {
 
     func run() async throws {
         if options.configReference {
-            print(SiteConfiguration.reference())
+            print(SiteConfiguration.reference() + "\n" + PolicyFile.schema.reference())
             return
         }
         try await options.run(

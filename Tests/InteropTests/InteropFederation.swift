@@ -151,6 +151,8 @@ final class InteropFederation: Sendable {
             ("patients.csv", project.appending(path: "sites/\(site)/patients.csv").path),
         ] { configuration = configuration.replacing(old, with: new) }
         try write(configuration, to: folder, "\(site)/site.yaml")
+        let policy = try String(contentsOf: project.appending(path: "sites/\(site)/policy.yaml"), encoding: .utf8)
+        try write(policy, to: folder, "\(site)/policy.yaml")
         return try daemon(site, program: "consilium-site", in: folder)
     }
 

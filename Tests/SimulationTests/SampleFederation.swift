@@ -26,7 +26,8 @@ enum SampleFederation {
         let dataset = try #require(configuration.dataset(named: "heart-disease"))
         let table = try TableLoader(contract: study.data, mapping: dataset.mapping).load().table
         return SimulatedFederation.Member(
-            site: configuration.site, approvals: configuration.approvals, tables: [dataset.name: table])
+            site: configuration.site, policy: try PolicyFile.load(configuration.policyFile),
+            tables: [dataset.name: table])
     }
 
     static func members(of study: Study, copies: Int = 1) throws -> [SimulatedFederation.Member] {

@@ -93,7 +93,7 @@ struct SimulatedFederationTests {
     func aStudyThatTooFewSitesAcceptEndsWithTheirReasons() async throws {
         let study = try SampleFederation.study()
         var members = try SampleFederation.members(of: study)
-        members[0].approvals = []
+        members[0].policy.standingApprovals = []
         members[1].tables = [:]
         let error = await #expect(throws: SimulationError.self) {
             try await SampleFederation.run(study, members: members, seed: 1)
@@ -101,7 +101,7 @@ struct SimulatedFederationTests {
         #expect(error?.code == .tooFewSites)
         #expect(
             error?.message == "2 of at least 3 sites accept the study; "
-                + "budapest: no standing approval at the site covers it; "
+                + "budapest: nobody at the site has approved it; "
                 + "cleveland: the site has no data set for it")
     }
 

@@ -43,10 +43,16 @@ import WireProtocol
     @Test func wordListsAreThoseOfTheSpecification() {
         #expect(
             DeclineReason.allCases.map(\.rawValue)
-                == ["notApproved", "notUnderstood", "noDataset", "dataRefused", "noUsableRows"])
+                == [
+                    "notApproved", "refusedByPolicy", "withdrawn", "notUnderstood", "noDataset", "dataRefused",
+                    "noUsableRows",
+                ])
         #expect(
             WithholdReason.allCases.map(\.rawValue)
-                == ["nonFinite", "dataChanged", "noUsableRows", "taskMismatch", "stopped", "localFailure"])
+                == [
+                    "nonFinite", "dataChanged", "noUsableRows", "taskMismatch", "stopped", "paused",
+                    "outsideHours", "notPermitted", "localFailure",
+                ])
         #expect(RefusalReason.allCases.map(\.rawValue) == ["wrongLength", "wrongDigest", "malformedVector"])
         #expect(
             RefusalCode.allCases.map(\.rawValue) == [

@@ -27,12 +27,14 @@ extension SiteConfiguration {
             }
             return dataset
         }
+        // Only a convenience: a policy that is not there or not right names no data set.
+        let approvals = (try? PolicyFile.load(policyFile))?.standingApprovals ?? []
         if let approval = approvals.approval(name: study, hash: hash), let dataset = dataset(named: approval.dataset) {
             return dataset
         }
         guard datasets.count == 1 else {
             throw CommandError(
-                .wrongUse, "no approval of the site says which data set is meant",
+                .wrongUse, "no approval of the policy says which data set is meant",
                 hint: listed.isEmpty
                     ? "list one under `datasets` in the site's configuration" : "choose with --dataset: \(listed)")
         }

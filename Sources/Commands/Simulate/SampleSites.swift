@@ -10,6 +10,7 @@ import StudyFiles
 struct SampleSite: Sendable {
     let folder: URL
     let configuration: SiteConfiguration
+    let policy: SitePolicy
 
     /// Reads all sites below `directory`, in the order of their names.
     ///
@@ -26,8 +27,12 @@ struct SampleSite: Sendable {
             let file = folder.appending(path: "site.yaml").path
             guard FileManager.default.fileExists(atPath: file) else { continue }
             do {
+                let configuration = try SiteConfiguration.load(file, environment: [:])
                 sites.append(
-                    SampleSite(folder: folder, configuration: try SiteConfiguration.load(file, environment: [:])))
+                    SampleSite(
+                        folder: folder, configuration: configuration,
+                        policy: try PolicyFile.load(
+                            configuration.policyFile, datasets: configuration.datasets.map(\.name))))
             } catch {
                 throw CommandError(error)
             }
@@ -49,7 +54,7 @@ struct SampleSite: Sendable {
     ///
     /// - Throws: ``DataError``
     func table(for study: Study, hash: Digest) throws -> (name: String, table: EncodedTable)? {
-        guard let approval = configuration.approvals.approval(name: study.name, hash: hash),
+        guard let approval = policy.standingApprovals.approval(name: study.name, hash: hash),
             let dataset = configuration.dataset(named: approval.dataset)
         else { return nil }
         return (dataset.name, try TableLoader(contract: study.data, mapping: dataset.mapping).load().table)

@@ -24,14 +24,19 @@ struct SimulationPlan: Sendable {
         var notes: [String] = []
         for site in try SampleSite.all(in: directory) {
             let name = site.configuration.site
-            var member = SimulatedFederation.Member(site: name, approvals: [], tables: [:])
+            var member = SimulatedFederation.Member(site: name, policy: site.policy, tables: [:])
             do {
                 if let (dataset, table) = try site.table(for: study, hash: hash) {
                     // By name: another seed gives the study another hash.
-                    member.approvals = [StandingApproval(study: .name(study.name), dataset: dataset)]
+                    member.policy.standingApprovals = [
+                        StandingApproval(study: .name(study.name), dataset: dataset)
+                    ]
                     member.tables = [dataset: table]
+                    for finding in site.policy.judge(study, federation: nil, dataset: dataset) {
+                        notes.append("\(name) declines: \(finding.key) of its policy: \(finding.problem)")
+                    }
                 } else {
-                    notes.append("\(name) declines: `approve` in its site.yaml does not name the study")
+                    notes.append("\(name) declines: `approve` in its policy.yaml does not name the study")
                 }
             } catch let error as DataError {
                 notes.append("\(name) declines: \(error.message)")

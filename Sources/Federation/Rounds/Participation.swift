@@ -25,6 +25,12 @@ package enum WithholdReason: String, CaseIterable, Hashable, Sendable {
     case taskMismatch
     /// The site's officer stopped the study here.
     case stopped
+    /// The site's officer halted the study for a while.
+    case paused
+    /// The site's policy allows no rounds at this hour.
+    case outsideHours
+    /// The site's policy or approval does not cover the round, or no longer.
+    case notPermitted
     /// Something at the site failed; its own log says what.
     case localFailure
 }
@@ -73,6 +79,9 @@ package enum Participation: Hashable, Sendable {
         case .withheld(.noUsableRows): "withheld: it has no usable rows"
         case .withheld(.taskMismatch): "withheld: the task does not fit the approved study"
         case .withheld(.stopped): "withheld: its officer stopped the study"
+        case .withheld(.paused): "withheld: its officer has halted the study for a while"
+        case .withheld(.outsideHours): "withheld: its policy allows no rounds at this hour"
+        case .withheld(.notPermitted): "withheld: its policy or approval does not cover the round"
         case .withheld(.localFailure): "withheld: a failure at the site, see its log"
         case .refused(.wrongLength): "refused: its vector has the wrong length"
         case .refused(.wrongDigest): "refused: its vector was damaged on the way"

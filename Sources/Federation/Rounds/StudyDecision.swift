@@ -3,8 +3,12 @@
 
 /// Why a site declines a study.
 package enum DeclineReason: String, CaseIterable, Hashable, Sendable {
-    /// No standing approval of the site covers the study.
+    /// Neither an officer nor a standing approval of the site covers the study.
     case notApproved
+    /// The site's policy does not allow what the study asks for.
+    case refusedByPolicy
+    /// An officer of the site has refused the study, or ended the site's part.
+    case withdrawn
     /// The bytes are not a valid study, or name a layer or task that this version does not know.
     case notUnderstood
     /// The site has registered no data set for the study, or its mapping lacks a column.
@@ -14,10 +18,15 @@ package enum DeclineReason: String, CaseIterable, Hashable, Sendable {
     /// The data set has no row that could train.
     case noUsableRows
 
+    /// Whether people at the site have said so, rather than the state of its data.
+    package var isDecision: Bool { [.notApproved, .refusedByPolicy, .withdrawn].contains(self) }
+
     /// A sentence part for people.
     package var explanation: String {
         switch self {
-        case .notApproved: "no standing approval at the site covers it"
+        case .notApproved: "nobody at the site has approved it"
+        case .refusedByPolicy: "the site's policy does not allow it"
+        case .withdrawn: "an officer of the site has refused it or withdrawn"
         case .notUnderstood: "the site's version does not understand it"
         case .noDataset: "the site has no data set for it"
         case .dataRefused: "the site's data breaks the contract"

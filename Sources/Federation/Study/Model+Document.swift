@@ -32,7 +32,7 @@ extension LayerSpecification {
     }
 
     init(_ reader: DocumentReader) throws(DocumentError) {
-        let (name, body) = try reader.choice(["dense", "dropout"])
+        let (name, body) = try reader.choice(Self.kinds)
         switch name {
         case "dense":
             let fields = try body.fields(["units", "activation"])

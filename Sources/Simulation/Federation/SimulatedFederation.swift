@@ -10,7 +10,6 @@ import PeerTransport
 import Randomness
 import SiteService
 package import Store
-package import StudyFiles
 import WireProtocol
 
 /// The parties of a simulation and what they work on.
@@ -18,16 +17,20 @@ package struct SimulatedFederation: Sendable {
     /// A hospital of the simulation.
     package struct Member: Sendable {
         package var site: SiteID
-        package var approvals: [StandingApproval]
+        /// The member's own, except that the simulation is the federation that may ask.
+        package var policy: SitePolicy
         /// By the data sets' names.
         package var tables: [String: EncodedTable]
 
-        package init(site: SiteID, approvals: [StandingApproval], tables: [String: EncodedTable]) {
+        package init(site: SiteID, policy: SitePolicy, tables: [String: EncodedTable]) {
             self.site = site
-            self.approvals = approvals
+            self.policy = policy
             self.tables = tables
         }
     }
+
+    /// The name in the certificate that the simulated aggregator would have.
+    package static let federation = "memory"
 
     package var study: Study
     package var members: [Member]
@@ -140,14 +143,19 @@ package struct SimulatedFederation: Sendable {
 
     private func party(_ member: Member, workers: NIOThreadPool) throws -> Party {
         let store = try SiteStore.inMemory()
+        let random = RandomSource.seeded(forTestingAndSimulation: SiteSeed.value(seed, of: member.site))
+        guard let key = StatementKey(seed: random.bytes(32)) else { preconditionFailure("32 bytes are a key") }
+        var policy = member.policy
+        policy.federations = [Self.federation]
+        let allowed = policy
         let actor = Site(
             settings: SiteSettings(
-                site: member.site, approvals: member.approvals,
+                site: member.site, policy: { allowed }, statementKey: key,
                 backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(100))),
             store: store,
             vault: try FileVault(
                 directory: "\(folder)/\(member.site)", durability: .lostOnPowerCutForSimulationOnly),
-            workers: workers, random: .seeded(forTestingAndSimulation: SiteSeed.value(seed, of: member.site)),
+            workers: workers, random: random,
             datasets: TableDatasets(tables: member.tables), logger: logger)
         return Party(
             site: member.site, actor: actor, store: store,

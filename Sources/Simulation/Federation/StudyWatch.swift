@@ -110,6 +110,6 @@ package struct StudyWatch: Sendable {
         throw SimulationError(
             .tooFewSites,
             "\(accepted) of at least \(minimumSites) sites accept the study; \(reasons.joined(separator: "; "))",
-            hint: "check each site with `consilium data check`, and `approve` in its site.yaml")
+            hint: "check each site with `consilium data check`, and `approve` in its policy.yaml")
     }
 }

@@ -11,7 +11,7 @@ import StudyFiles
 import WireProtocol
 
 extension Site {
-    /// Answers an offered study: by a standing approval of this site, or not at all.
+    /// Answers an offered study: as policy and officers say, or not at all.
     func decide(on bytes: [UInt8]) async throws {
         guard let study = try? Study(canonicalBytes: bytes) else {
             logger.warning("the aggregator offered a study that this version does not understand")
@@ -19,10 +19,10 @@ extension Site {
             return
         }
         let hash = study.hash
+        let record = try await store.study(hash)
         let decision: StudyDecision
         do {
-            let accepted = try await accept(study, hash: hash)
-            studies[hash] = accepted
+            studies[hash] = try await accept(study, hash: hash, record: record)
             decision = .accepted
         } catch let error as DatasetError {
             logger.notice(
@@ -32,41 +32,50 @@ extension Site {
                 ])
             decision = .declined(error.reason)
             // An approval with the content it was given for outlives data that changed: else the next offer would fix
-            // the changed content. Only a person who takes the approval away ends it.
-            let isApproved = try await store.study(hash)?.decision == .accepted
-            if error.reason == .notApproved || !isApproved {
+            // the changed content. Only a person or the policy takes it away.
+            if error.reason.isDecision { studies[hash] = nil }
+            if error.reason.isDecision || record?.decision != .accepted {
                 try await store.recordStudy(
                     hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil,
-                    contentHash: nil, at: wallMilliseconds())
+                    contentHash: nil,
+                    entry: record?.decision == decision
+                        ? nil
+                        : try entry(.studyDeclined, study: hash, body: ["reason": .string(error.reason.rawValue)]),
+                    at: wallMilliseconds())
             }
         }
         tell(.decision(study: hash, decision))
     }
 
-    private func accept(_ study: Study, hash: Digest) async throws -> AcceptedStudy {
-        let approval = settings.approvals.approval(name: study.name, hash: hash)
-        guard let approval else {
-            throw DatasetError(.notApproved, message: "add the study to `approve` in site.yaml to take part")
+    private func accept(_ study: Study, hash: Digest, record: SiteStudyRecord?) async throws -> AcceptedStudy {
+        let permission = try permission(for: study, hash: hash, record: record)
+        let dataset = permission.dataset
+        let accepted: AcceptedStudy
+        if let known = studies[hash], known.dataset == dataset, known.fingerprint == datasets.fingerprint(of: dataset) {
+            accepted = known
+        } else {
+            accepted = try await load(study, dataset: dataset)
         }
-        if let known = studies[hash], known.fingerprint == datasets.fingerprint(of: approval.dataset) { return known }
-        let accepted = try await load(study, dataset: approval.dataset)
         guard !accepted.local.trainingRows.isEmpty else {
             throw DatasetError(.noUsableRows, message: "no row has a label and belongs to the training part")
         }
         let contentHash = accepted.local.table.contentHash
-        if let record = try await store.study(hash), record.decision == .accepted {
+        try permission.check(rows: accepted.local.trainingRows.count, contentHash: contentHash)
+        if let record, record.decision == .accepted {
             // The table is fixed at approval: another content needs another approval.
-            guard record.contentHash == contentHash else {
+            guard record.contentHash == contentHash || permission.signed?.approval.contentHash == contentHash else {
                 throw DatasetError(.dataRefused, message: "the data set changed since the study was approved")
             }
-            return accepted
+            if record.contentHash == contentHash { return accepted }
         }
         try await store.recordStudy(
             hash: hash, name: study.name, canonicalBytes: study.canonicalBytes, decision: .accepted,
-            dataset: approval.dataset, contentHash: contentHash, at: wallMilliseconds())
+            dataset: dataset, contentHash: contentHash,
+            entry: try entry(.studyApproved, study: hash, body: permission.entryBody(contentHash: contentHash)),
+            at: wallMilliseconds())
         logger.notice(
             "accepted a study",
-            metadata: ["study": "\(study.name)", "hash": "\(hash.short)", "dataset": "\(approval.dataset)"])
+            metadata: ["study": "\(study.name)", "hash": "\(hash.short)", "dataset": "\(dataset)"])
         return accepted
     }
 
@@ -83,7 +92,10 @@ extension Site {
     ///
     /// - Throws: ``WithheldError`` for a study the site has not accepted, or whose data changed.
     func currentStudy(_ hash: Digest) async throws -> AcceptedStudy {
-        guard var accepted = studies[hash] else { throw WithheldError(.taskMismatch) }
+        guard var accepted = studies[hash], let record = try await store.study(hash) else {
+            throw WithheldError(.taskMismatch)
+        }
+        try permitRound(of: accepted, record: record)
         let fingerprint = datasets.fingerprint(of: accepted.dataset)
         guard fingerprint != accepted.fingerprint else { return accepted }
         // The file was touched; only its content matters.

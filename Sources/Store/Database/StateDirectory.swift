@@ -60,7 +60,7 @@ struct StateDirectory {
         return DirectoryLock(file: file)
     }
 
-    private static func checkPrivate(_ status: stat, path: String, wanted: String) throws {
+    static func checkPrivate(_ status: stat, path: String, wanted: String) throws {
         guard status.st_mode & 0o077 == 0 else {
             throw StoreError(
                 .exposed, "\(path) is accessible to others than its owner",

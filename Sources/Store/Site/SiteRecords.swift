@@ -18,6 +18,12 @@ package struct SiteStudyRecord: Hashable, Sendable {
     package var outcome: String?
     package var explanation: String?
     package var finishedMilliseconds: Int64?
+    /// An officer's; nil when there is none, or the policy approves.
+    package var approval: SignedApproval?
+    /// A person has halted the site's part for a while.
+    package var isPaused: Bool
+    /// A person has ended the site's part for good, or refused it.
+    package var isWithdrawn: Bool
 
     package var isAccepted: Bool { decision == .accepted }
 }
@@ -99,7 +105,21 @@ extension SiteStudyRecord {
             hash: try row.digest("hash"), name: row["name"], canonicalBytes: row.bytes("canonicalBytes"),
             decision: try row.decision(), decidedMilliseconds: row["decidedAt"], dataset: row["dataset"],
             contentHash: try row.digestIfPresent("contentHash"), outcome: row["outcomeWord"],
-            explanation: row["outcomeText"], finishedMilliseconds: row["finishedAt"])
+            explanation: row["outcomeText"], finishedMilliseconds: row["finishedAt"],
+            approval: try row.approvalIfPresent(), isPaused: row["isPaused"], isWithdrawn: row["isWithdrawn"])
+    }
+}
+
+extension Row {
+    /// The two columns `approvalBytes` and `approvalSignature`, both of them NULL or none.
+    fileprivate func approvalIfPresent() throws -> SignedApproval? {
+        guard (self["approvalBytes"] as DatabaseValue).isNull == false else { return nil }
+        guard let approval = try? Approval(canonicalBytes: bytes("approvalBytes")) else {
+            throw StoreError(
+                .damaged, "the store holds an unreadable approval",
+                hint: "restore the state directory from a backup; keep the damaged copy for inspection")
+        }
+        return SignedApproval(approval: approval, signature: bytes("approvalSignature"))
     }
 }
 

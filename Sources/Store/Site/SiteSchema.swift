@@ -10,6 +10,7 @@ package enum SiteSchema {
         migrator.registerMigration("site-1") { try $0.execute(sql: first) }
         migrator.registerMigration("site-2") { try $0.execute(sql: second) }
         migrator.registerMigration("site-3") { try $0.execute(sql: EntryTable.creation) }
+        migrator.registerMigration("site-4") { try $0.execute(sql: fourth) }
         return migrator
     }
 
@@ -17,6 +18,14 @@ package enum SiteSchema {
     private static let second = """
         ALTER TABLE rounds ADD COLUMN controlsDigest TEXT;
         ALTER TABLE rounds ADD COLUMN controlsByteCount INTEGER;
+        """
+
+    /// What people at the site have decided about a study.
+    private static let fourth = """
+        ALTER TABLE studies ADD COLUMN approvalBytes BLOB;
+        ALTER TABLE studies ADD COLUMN approvalSignature BLOB;
+        ALTER TABLE studies ADD COLUMN isPaused INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE studies ADD COLUMN isWithdrawn INTEGER NOT NULL DEFAULT 0;
         """
 
     /// STRICT tables, so that a checked file cannot hold a value of a type that a record does not expect.

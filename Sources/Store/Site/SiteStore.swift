@@ -45,11 +45,13 @@ package struct SiteStore: Sendable {
     /// - Parameters:
     ///   - dataset: the registered data set that the study will use.
     ///   - contentHash: of that data set now; every round checks it.
+    ///   - entry: tells the answer, when it is another than before.
     package func recordStudy(
         hash: Digest, name: String, canonicalBytes: [UInt8], decision: StudyDecision, dataset: String?,
-        contentHash: Digest?, at milliseconds: Int64
+        contentHash: Digest?, entry: Entry? = nil, at milliseconds: Int64
     ) async throws {
         try await database.write { db in
+            if let entry { try EntryTable.append(entry, db) }
             try db.execute(
                 sql: """
                     INSERT INTO studies
@@ -64,6 +66,42 @@ package struct SiteStore: Sendable {
                     hash.hex, name, canonicalBytes.blob, milliseconds, decision == .accepted, decision.reasonWord,
                     dataset, contentHash?.hex,
                 ])
+        }
+    }
+
+    /// Keeps an officer's approval in place of an earlier one. It tells nothing yet: the decision that follows does.
+    ///
+    /// - Throws: ``StoreError`` `unknown` for a study that is not stored.
+    package func recordApproval(_ approval: SignedApproval) async throws {
+        try await database.write { db in
+            try db.execute(
+                sql: "UPDATE studies SET approvalBytes = ?, approvalSignature = ? WHERE hash = ?",
+                arguments: [
+                    approval.approval.canonicalBytes.blob, approval.signature.blob, approval.approval.study.hex,
+                ])
+            guard db.changesCount == 1 else { throw StoreError.unknownStudy }
+        }
+    }
+
+    /// Halts the site's part in a study, or goes on with it.
+    ///
+    /// - Throws: ``StoreError`` `unknown` for a study that is not stored.
+    package func pauseStudy(_ hash: Digest, isPaused: Bool, entry: Entry) async throws {
+        try await change(hash, "isPaused = \(isPaused ? 1 : 0)", entry: entry)
+    }
+
+    /// Ends the site's part in a study for good.
+    ///
+    /// - Throws: ``StoreError`` `unknown` for a study that is not stored.
+    package func withdrawStudy(_ hash: Digest, entry: Entry) async throws {
+        try await change(hash, "isWithdrawn = 1", entry: entry)
+    }
+
+    private func change(_ hash: Digest, _ assignment: String, entry: Entry) async throws {
+        try await database.write { db in
+            try db.execute(sql: "UPDATE studies SET \(assignment) WHERE hash = ?", arguments: [hash.hex])
+            guard db.changesCount == 1 else { throw StoreError.unknownStudy }
+            try EntryTable.append(entry, db)
         }
     }
 

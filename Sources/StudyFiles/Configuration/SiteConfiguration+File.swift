@@ -16,12 +16,10 @@ extension SiteConfiguration {
             .setting("aggregator.serverName", .described("the host"), "the name its certificate must carry"),
             .setting("aggregator.proxy.host", .described("no proxy"), "HTTP proxy that supports CONNECT"),
             .setting("aggregator.proxy.port", .described("required with a proxy"), "TCP port of the proxy"),
-        ] + ConfigurationKey.tls + [.logLevel] + datasetKeys + [
-            .file("approve[].study", .described("see `hash`"), "name of a study that may run without asking again"),
+        ] + ConfigurationKey.tls + [.logLevel] + [
             .file(
-                "approve[].hash", .described("see `study`"), "SHA-256 of the only study meant, 64 hexadecimal digits"),
-            .file("approve[].dataset", .refused, "name of the data set that the study may use"),
-        ])
+                "policy", .standard("policy.yaml"), "file with what the hospital allows; without it nothing is allowed")
+        ] + datasetKeys)
 
     /// A Markdown table of every key.
     package static func reference() -> String { schema.reference() }
@@ -45,8 +43,7 @@ extension SiteConfiguration {
 
     /// Reads a document whose relative paths count from `folder`.
     ///
-    /// - Throws: ``DocumentError`` for an unknown key, a missing or impossible value, a name used twice, or an
-    ///   approval for a data set that is not there.
+    /// - Throws: ``DocumentError`` for an unknown key, a missing or impossible value, or a name used twice.
     package init(document: DocumentNode, folder: String) throws(DocumentError) {
         let fields = try SchemaFields(DocumentReader(document), schema: Self.schema)
         var datasets: [Dataset] = []
@@ -57,25 +54,13 @@ extension SiteConfiguration {
             }
             datasets.append(dataset)
         }
-        var approvals: [StandingApproval] = []
-        for section in try fields.sections("approve") {
-            let approval = try StandingApproval(section)
-            guard datasets.contains(where: { $0.name == approval.dataset }) else {
-                throw try section.value("dataset").error(
-                    "names no data set of this file", hint: "list it under `datasets`")
-            }
-            guard !approvals.contains(where: { $0.study == approval.study }) else {
-                throw section.fields.reader.error("approves a study again", hint: "keep one approval for each study")
-            }
-            approvals.append(approval)
-        }
         self.init(
             site: try fields.value("site").name(),
             stateDirectory: try fields.value("stateDirectory").filePath(in: folder),
             aggregator: try AggregatorEndpoint(fields.section("aggregator")),
             tls: try TLSFiles(fields.section("tls"), folder: folder),
             logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
-            datasets: datasets, approvals: approvals)
+            datasets: datasets, policyFile: try fields.value("policy").filePath(in: folder))
     }
 }
 
@@ -90,23 +75,5 @@ extension AggregatorEndpoint {
         }
         self.init(
             address: address, serverName: try fields.optional("serverName")?.host() ?? address.host, proxy: proxy)
-    }
-}
-
-extension StandingApproval {
-    fileprivate init(_ fields: SchemaFields) throws(DocumentError) {
-        let study: Study
-        switch (fields.optional("study"), fields.optional("hash")) {
-        case (let name?, nil):
-            study = .name(try name.name().rawValue)
-        case (nil, let hash?):
-            guard let digest = Digest(hex: try hash.string()) else {
-                throw hash.error("is not a hash", hint: "64 of 0-9 and a-f, as `consilium study show` prints it")
-            }
-            study = .hash(digest)
-        default:
-            throw fields.fields.reader.error("must name one study", hint: "either `study: NAME` or `hash: SHA-256`")
-        }
-        self.init(study: study, dataset: try fields.value("dataset").name().rawValue)
     }
 }

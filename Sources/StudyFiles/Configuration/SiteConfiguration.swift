@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a hospital's daemon is told: its name, where the aggregator is, its tables, and which studies it has approved.
+// What a hospital's daemon is told: its name, where the aggregator is, and its tables.
 
 package import ClinicalData
 package import Federation
@@ -13,8 +13,8 @@ package struct SiteConfiguration: Hashable, Sendable {
     package var logLevel: LogLevel
     /// By distinct names.
     package var datasets: [Dataset]
-    /// A study that none of them names waits for a person.
-    package var approvals: [StandingApproval]
+    /// What the hospital allows: a file of its own, which officers write and not the IT department alone.
+    package var policyFile: String
 
     /// A table of the hospital, under the name by which approvals refer to it.
     package struct Dataset: Hashable, Sendable {
@@ -29,7 +29,7 @@ package struct SiteConfiguration: Hashable, Sendable {
 
     package init(
         site: SiteID, stateDirectory: String, aggregator: AggregatorEndpoint, tls: TLSFiles, logLevel: LogLevel,
-        datasets: [Dataset], approvals: [StandingApproval]
+        datasets: [Dataset], policyFile: String
     ) {
         self.site = site
         self.stateDirectory = stateDirectory
@@ -37,7 +37,7 @@ package struct SiteConfiguration: Hashable, Sendable {
         self.tls = tls
         self.logLevel = logLevel
         self.datasets = datasets
-        self.approvals = approvals
+        self.policyFile = policyFile
     }
 
     package func dataset(named name: String) -> Dataset? { datasets.first { $0.name == name } }
@@ -56,31 +56,5 @@ package struct AggregatorEndpoint: Hashable, Sendable {
         self.address = address
         self.serverName = serverName
         self.proxy = proxy
-    }
-}
-
-/// A person's decision, made beforehand, that a study may use a data set.
-package struct StandingApproval: Hashable, Sendable {
-    package enum Study: Hashable, Sendable {
-        /// Any study of this name, whatever its content.
-        case name(String)
-        /// Exactly the study with this hash.
-        case hash(Digest)
-    }
-
-    package var study: Study
-    /// The name of the data set.
-    package var dataset: String
-
-    package init(study: Study, dataset: String) {
-        self.study = study
-        self.dataset = dataset
-    }
-}
-
-extension [StandingApproval] {
-    /// The approval for a study; one by hash goes before one by name.
-    package func approval(name: String, hash: Digest) -> StandingApproval? {
-        first { $0.study == .hash(hash) } ?? first { $0.study == .name(name) }
     }
 }

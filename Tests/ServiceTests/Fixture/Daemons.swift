@@ -150,10 +150,20 @@ final class DaemonFederation: Sendable {
         \(try tls(name))
         datasets:
           - {name: \(TestStudy.dataset), file: \(name).csv}
-        approve:
-          - {study: \(TestStudy.name), dataset: \(TestStudy.dataset)}
+        policy: policy.yaml
 
         """.write(toFile: path, atomically: true, encoding: .utf8)
+        try """
+        federations: [test]
+        tasks: [binary]
+        layers: [dense]
+        datasets: [{name: \(TestStudy.dataset), minimumRows: 1}]
+        minimumSites: 2
+        compute: {rounds: 1000, stepsPerRound: 1000000, parameters: 1000000}
+        exposesIndividualUpdates: allowed
+        approve: [{study: \(TestStudy.name), dataset: \(TestStudy.dataset)}]
+
+        """.write(toFile: "\(folder)/policy.yaml", atomically: true, encoding: .utf8)
         return try Daemon(
             Daemon.programs.appending(path: "consilium-site").path, ["--config", path], log: "\(folder)/\(name).log")
     }

@@ -34,6 +34,7 @@ final class Line: Sendable {
         var isDown = false
         var rule: (@Sendable (Passing) -> LineVerdict)?
         var passed: [Passing] = []
+        var sent: [Frame] = []
         var connections = 0
     }
 
@@ -54,6 +55,11 @@ final class Line: Sendable {
 
     /// All messages and pieces that went through.
     var passed: [Passing] { state.withLock(\.passed) }
+
+    /// Every frame that the site has sent, whatever is in it.
+    var sent: [Frame] { state.withLock(\.sent) }
+
+    func noteSent(_ frame: Frame) { state.withLock { $0.sent.append(frame) } }
 
     func connected() throws {
         try state.withLock { state in
@@ -91,6 +97,7 @@ final class LineConnection: PeerConnection {
     var remoteDescription: String { base.remoteDescription }
 
     func send(_ frame: Frame) async throws {
+        line.noteSent(frame)
         guard let passing = Passing(frame, isFromSite: true) else { return try await base.send(frame) }
         switch line.judge(passing) {
         case .pass: try await base.send(frame)

@@ -10,6 +10,8 @@ import SiteService
 import Store
 import StudyFiles
 import Synchronization
+import Testing
+import WireProtocol
 
 /// What a site of a test is like.
 struct SitePlan: Sendable {
@@ -23,6 +25,8 @@ struct SitePlan: Sendable {
     var onlyFederation: String?
     /// Between checkpoints of its training.
     var checkpointPause = Duration.seconds(3)
+    /// The policy in place of one that allows the test's study.
+    var ownPolicy: SitePolicy?
 
     init(_ name: String, rows: Int = 64, updates: any UpdateMaking = LocalTrainer()) {
         self.init(
@@ -35,6 +39,19 @@ struct SitePlan: Sendable {
         self.dataset = dataset
         self.updates = updates
     }
+
+    /// Allows every study of these tests' name and shape.
+    var policy: SitePolicy {
+        if let ownPolicy { return ownPolicy }
+        var policy = SitePolicy.allowing(
+            TestStudy.make(rounds: 1_000, minimumSites: 1), dataset: TestStudy.dataset, federation: "memory")
+        policy.federations.append("test")
+        policy.compute = SitePolicy.ComputeLimits(rounds: 1_000, stepsPerRound: 1_000_000, parameters: 1_000_000)
+        if !approves { policy.standingApprovals = [] }
+        return policy
+    }
+
+    static let statementSeed = [UInt8](repeating: 5, count: 32)
 }
 
 /// A site and what it stands on.
@@ -48,12 +65,16 @@ final class TestSite: Sendable {
     private let connect: @Sendable (PeerIdentity) async throws -> any PeerConnection
     /// Guards the running daemon logic.
     private let task = Mutex<Task<Void, any Error>?>(nil)
+    private let running = Mutex<Site?>(nil)
+    /// In place of the plan's policy, from the next decision or round on.
+    let policy: Mutex<SitePolicy>
 
     init(
         _ plan: SitePlan, folder: String, durability: Durability? = nil, workers: NIOThreadPool,
         connect: @escaping @Sendable (PeerIdentity) async throws -> any PeerConnection
     ) throws {
         self.plan = plan
+        policy = Mutex(plan.policy)
         id = try TestFederation.id(plan.name)
         let state = "\(folder)/\(plan.name)"
         vault = try FileVault(
@@ -67,12 +88,11 @@ final class TestSite: Sendable {
 
     /// Starts a new actor on the same store and vault.
     func start() {
-        let approvals =
-            plan.approves ? [StandingApproval(study: .name(TestStudy.name), dataset: TestStudy.dataset)] : []
+        guard let key = StatementKey(seed: SitePlan.statementSeed) else { preconditionFailure("32 bytes are a key") }
         let random = plan.roundingSeed.map { RandomSource.seeded(forTestingAndSimulation: $0) } ?? .system
         let site = Site(
             settings: SiteSettings(
-                site: id, approvals: approvals,
+                site: id, policy: { self.policy.withLock { $0 } }, statementKey: key,
                 backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(40)),
                 onlyFederation: plan.onlyFederation, checkpointPause: plan.checkpointPause),
             store: store, vault: vault, workers: workers, random: random, datasets: plan.dataset,
@@ -80,13 +100,19 @@ final class TestSite: Sendable {
         let identity = identity
         let line = line
         let connect = connect
-        let running = Task {
+        running.withLock { $0 = site }
+        let task = Task {
             try await site.run {
                 try line.connected()
                 return LineConnection(try await connect(identity), line: line)
             }
         }
-        task.withLock { $0 = running }
+        self.task.withLock { $0 = task }
+    }
+
+    /// What the people's command would get from the daemon.
+    func ask(_ request: SiteControlRequest) async throws -> SiteControlReply {
+        await (try #require(running.withLock { $0 })).answer(request)
     }
 
     /// Stops as the daemon does on SIGTERM, and returns the error that had ended it before.

@@ -26,7 +26,7 @@ import Testing
 
     @Test func migrationsAreOnlyEverAdded() {
         #expect(AggregatorSchema.migrator.migrations == ["aggregator-1", "aggregator-2"])
-        #expect(SiteSchema.migrator.migrations == ["site-1", "site-2", "site-3"])
+        #expect(SiteSchema.migrator.migrations == ["site-1", "site-2", "site-3", "site-4"])
     }
 
     @Test(arguments: [nil] + AggregatorSchema.migrator.migrations.map(Optional.some))

@@ -23,9 +23,7 @@ import Testing
               age: Alter
               chol: {column: 5, unit: mg/dL, scale: 38.67, decimalComma: true}
               sex: {from: Geschlecht, codes: {M: "1", W: "0"}}
-        approve:
-          - study: heart-disease
-            dataset: heart
+        policy: officers.yaml
         """
 
     private func parse(_ text: String) throws -> SiteConfiguration {
@@ -69,7 +67,7 @@ import Testing
                         "chol": ColumnMapping(source: .number(5), unit: "mg/dL", scale: 38.67, usesDecimalComma: true),
                         "sex": ColumnMapping(source: .name("Geschlecht"), codes: ["M": "1", "W": "0"]),
                     ]))
-        #expect(site.approvals == [StandingApproval(study: .name("heart-disease"), dataset: "heart")])
+        #expect(site.policyFile == "/srv/sites/st-mary/officers.yaml")
     }
 
     @Test func everyOptionalValueIsRead() throws {
@@ -104,22 +102,11 @@ import Testing
         #expect(mapping.missingCodes == ["NA", "-9"])
     }
 
-    @Test func aSiteMayStartWithoutTablesAndApprovals() throws {
+    @Test func aSiteMayStartWithoutTables() throws {
         let end = try #require(Self.text.range(of: "datasets:"))
         let site = try parse(String(Self.text[..<end.lowerBound]))
         #expect(site.datasets.isEmpty)
-        #expect(site.approvals.isEmpty)
-    }
-
-    @Test func anApprovalByHashGoesBeforeOneByName() throws {
-        let hash = Digest(of: [1], domain: "test")
-        let text = Self.text.replacing(
-            "approve:", with: "  - {name: new, file: n.csv}\napprove:\n  - {hash: \(hash.hex), dataset: new}")
-        let site = try parse(text)
-        #expect(site.approvals.approval(name: "heart-disease", hash: hash)?.dataset == "new")
-        #expect(
-            site.approvals.approval(name: "heart-disease", hash: Digest(of: [2], domain: "test"))?.dataset == "heart")
-        #expect(site.approvals.approval(name: "other", hash: Digest(of: [2], domain: "test")) == nil)
+        #expect(site.policyFile.hasSuffix("/policy.yaml"))
     }
 
     struct Refusal: Sendable {
@@ -147,7 +134,7 @@ import Testing
         Refusal("site: st-mary\n", "", 1, 1, "the document lacks the key `site`", "add `site:`"),
         Refusal(
             "site: st-mary", "Site: st-mary", 1, 1, "the document has an unknown key",
-            "known keys: site, stateDirectory, aggregator, tls, log, datasets, approve"),
+            "known keys: site, stateDirectory, aggregator, tls, log, policy, datasets"),
         Refusal(
             "  host: fl.example.org", "  url: fl.example.org", 3, 3, "`aggregator` has an unknown key",
             "known keys: host, port, serverName, proxy"),
@@ -185,19 +172,7 @@ import Testing
             "codes: {M", "code: {M", 14, 31, "`datasets[0].columns.sex` has an unknown key",
             "known keys: from, column, unit, scale, offset, decimalComma, codes"),
         Refusal(
-            "dataset: heart", "dataset: lungs", 17, 14, "`approve[0].dataset` names no data set of this file",
-            "list it under `datasets`"),
-        Refusal(
-            "study: heart-disease", "hash: abc", 16, 11, "`approve[0].hash` is not a hash",
-            "64 of 0-9 and a-f, as `consilium study show` prints it"),
-        Refusal(
-            "  - study: heart-disease", "  - hash: abc\n    study: x", 16, 5, "`approve[0]` must name one study",
-            "either `study: NAME` or `hash: SHA-256`"),
-        Refusal(
-            "approve:", "approve:\n  - {study: heart-disease, dataset: heart}", 17, 5,
-            "`approve[1]` approves a study again", "keep one approval for each study"),
-        Refusal(
-            "approve:", "  - {name: heart, file: x}\napprove:", 15, 12, "`datasets[1].name` names another data set too",
+            "policy:", "  - {name: heart, file: x}\npolicy:", 15, 12, "`datasets[1].name` names another data set too",
             "give each its own name"),
     ])
     func mistakesAreFoundAtTheirPlace(_ refusal: Refusal) throws {
@@ -213,7 +188,9 @@ import Testing
         let site = try SiteConfiguration.load(ProjectFiles.path("sites/\(name)/site.yaml"), environment: [:])
         let study = try StudyFile.load(ProjectFiles.path("studies/heart-disease.yaml"))
         #expect(site.site.rawValue == name)
-        let approval = try #require(site.approvals.approval(name: study.name, hash: study.hash))
+        let policy = try PolicyFile.load(site.policyFile, datasets: site.datasets.map(\.name))
+        let approval = try #require(policy.standingApprovals.approval(name: study.name, hash: study.hash))
+        #expect(policy.judge(study, federation: "demo", dataset: approval.dataset) == [])
         let mapping = try #require(site.dataset(named: approval.dataset)?.mapping)
         #expect(mapping.path == ProjectFiles.path("sites/\(name)/patients.csv"))
         let table = try String(contentsOfFile: mapping.path, encoding: .utf8)
