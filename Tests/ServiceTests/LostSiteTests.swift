@@ -142,8 +142,8 @@ struct LostSiteTests {
     @Test(arguments: [LossPoint.asked, .computed, .uploadingHalf], RoundKind.allCases)
     func aRoundBelowTheMinimumIsAbandonedAndTriedAgain(_ point: LossPoint, _ kind: RoundKind) async throws {
         let progress = ProgressTerms(
-            joinSeconds: 60, stallSeconds: 1.5, stragglerFactor: 1_000, stragglerSeconds: 120, absenceSeconds: 120,
-            attempts: 5)
+            joinSeconds: 60, stallSeconds: 3, stragglerFactor: 1_000, stragglerSeconds: 120, absenceSeconds: 120,
+            attempts: 30)
         let study = TestStudy.make(rounds: 1, minimumSites: 4, progress: progress)
         let plans = zip(["a", "b", "c", "lost"], [0.1, 0.2, 0.3, 0.4] as [Float])
             .map { SitePlan($0, updates: SteadyUpdate($1)) }
