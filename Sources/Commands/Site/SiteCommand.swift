@@ -14,7 +14,8 @@ struct SiteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "site", abstract: "See and decide what happens with this hospital's data.",
         subcommands: [
-            SiteStudiesCommand.self, SitePreviewCommand.self, SiteApproveCommand.self, SiteDeclineCommand.self,
+            SiteStatusCommand.self, SiteStudiesCommand.self, SitePreviewCommand.self, SiteApproveCommand.self,
+            SiteDeclineCommand.self,
             SitePauseCommand.self, SiteResumeCommand.self, SiteWithdrawCommand.self, SitePolicyCommand.self,
             SiteOfficerCommand.self,
         ])
