@@ -5,10 +5,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture-processes bench format lint clean help
+.PHONY: deps build demo test imports torture-processes bench package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl
+PACKAGE_DEPS := dpkg-dev patchelf help2man lintian
 BIN := .build/release
 
 # Everything we wrote in Swift; code generated from .proto files keeps its generator's form.
@@ -40,6 +41,14 @@ bench: deps ## measure a round at 1 M and 25 M parameters with four sites, and t
 	@$(BIN)/consilium-bench round --parameters 1000000 --sites 4 --json -
 	@$(BIN)/consilium-bench round --parameters 25000000 --sites 4 --json -
 	@$(BIN)/consilium-bench transport --json -
+
+package: build ## make the Debian packages in .build/packages
+	@.ci/install-packages $(PACKAGE_DEPS)
+	@Packaging/build-packages
+
+package-test: package ## as root: install the packages in a clean chroot without Swift, and use them there
+	@.ci/install-packages debootstrap systemd
+	@Packaging/test-packages
 
 format: ## rewrite the Swift files in the house form
 	@$(SWIFT_FILES) | xargs -0 swift format --in-place --parallel --configuration .swift-format
