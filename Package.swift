@@ -76,7 +76,8 @@ let package = Package(
                 crypto, logging, nioCore, nioExtras, nioHTTP1, nioPosix, nioSSL, nioTLS, swiftASN1, x509,
             ],
             swiftSettings: shared),
-        .target(name: "Store", dependencies: ["Federation", grdb, "Kernels"], swiftSettings: shared),
+        .target(
+            name: "Store", dependencies: ["Enrolment", "Federation", grdb, "Kernels"], swiftSettings: shared),
         .target(
             name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", "NeuralNetworks", yams],
             swiftSettings: shared),
@@ -85,13 +86,14 @@ let package = Package(
         .target(
             name: "AggregatorService",
             dependencies: [
-                "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport",
-                "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors", "WireProtocol",
+                crypto, "Enrolment", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
+                "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "SiteService",
             dependencies: [
-                "ClinicalData", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
                 "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
             ], swiftSettings: shared),
@@ -99,9 +101,9 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                argumentParser, "ClinicalData", "Federation", logging, "ModelFiles", nioPosix, "NeuralNetworks",
-                "PeerTransport", "Randomness", "RingArithmetic", "Simulation", "Store", "StudyFiles", unixSignals,
-                "WireProtocol",
+                "AggregatorService", argumentParser, "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles",
+                nioPosix, "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "Simulation",
+                "SiteService", "Store", "StudyFiles", unixSignals, "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "Simulation",
@@ -113,7 +115,8 @@ let package = Package(
         .executableTarget(
             name: "consilium-bench",
             dependencies: [
-                "AggregatorService", argumentParser, "ClinicalData", "Federation", "Kernels", logging,
+                "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
+                logging,
                 "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "SiteService", "Store",
                 "StudyFiles", "WireProtocol",
             ], swiftSettings: shared),
@@ -148,7 +151,9 @@ let package = Package(
         .testTarget(name: "CommandsTests", exclude: ["Files", "Transcripts"], swiftSettings: shared),
         .testTarget(
             name: "InteropTests",
-            dependencies: ["ClinicalData", "Federation", "ModelFiles", "SiteService", "Store", "StudyFiles"],
+            dependencies: [
+                "ClinicalData", "Federation", "ModelFiles", "SiteService", "Store", "StudyFiles", "TestSupport",
+            ],
             swiftSettings: shared),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
         .testTarget(
@@ -166,9 +171,9 @@ let package = Package(
         .testTarget(
             name: "ServiceTests",
             dependencies: [
-                "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", "Federation", logging,
-                "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "PowerCut", "Randomness",
-                "RingArithmetic", "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
+                "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", crypto, "Enrolment",
+                "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "PowerCut",
+                "Randomness", "RingArithmetic", "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
             ], swiftSettings: shared),
         .testTarget(
             name: "SimulationTests",

@@ -13,14 +13,24 @@ package struct Aggregator: Sendable {
     private let coordinator: Coordinator
     private let settings: AggregatorSettings
     private let logger: Logger
+    private let registry: Registry?
+    private let newcomersAddress: @Sendable () -> String
 
-    /// - Parameter workers: threads for sums and files; one or two are enough.
+    /// - Parameters:
+    ///   - workers: threads for sums and files; one or two are enough.
+    ///   - newcomersAddress: `host:port` for tokens, when the members are a ``Registry``.
     package init(
-        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: NIOThreadPool, logger: Logger
+        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: NIOThreadPool, logger: Logger,
+        newcomersAddress: @escaping @Sendable () -> String = { "localhost:7444" }
     ) {
         self.settings = settings
         self.logger = logger
-        coordinator = Coordinator(settings: settings, store: store, vault: vault, workers: workers, logger: logger)
+        self.newcomersAddress = newcomersAddress
+        registry = settings.members as? Registry
+        let coordinator = Coordinator(
+            settings: settings, store: store, vault: vault, workers: workers, logger: logger)
+        self.coordinator = coordinator
+        registry?.onChange { coordinator.post(.membershipChanged) }
     }
 
     /// Restores open studies and runs rounds until cancelled.
@@ -30,9 +40,11 @@ package struct Aggregator: Sendable {
 
     /// Serves one site until its connection ends.
     package func serve(_ connection: any PeerConnection) async {
-        guard let name = connection.identity.siteID, let site = SiteID(name),
-            settings.members.isEmpty || settings.members.contains(site)
-        else {
+        if let registry, let rights = registry.rights(of: connection.identity) {
+            await serveControl(connection, rights: rights)
+            return
+        }
+        guard let site = settings.members.site(for: connection.identity) else {
             logger.warning("refused a peer that is no member", metadata: ["address": "\(connection.remoteDescription)"])
             if let bytes = try? AggregatorMessage.refusal(.notMember).encoded() {
                 try? await connection.send(Frame(controlBytes: bytes))
@@ -46,12 +58,21 @@ package struct Aggregator: Sendable {
         await connection.close()
     }
 
-    /// Serves one connection of the people's command on this machine.
-    package func serveControl(_ connection: any PeerConnection) async {
+    /// Serves one newcomer that asks to join or to come back.
+    package func serveNewcomer(_ connection: any PeerConnection) async {
+        guard let registry else { return await connection.close() }
+        await EnrolmentDesk(registry: registry, logger: logger).serve(connection)
+    }
+
+    /// Serves one connection of the people's command: on this machine, or with an administrator's certificate.
+    package func serveControl(_ connection: any PeerConnection, rights: ControlRights = .all) async {
         do {
             while let frame = try await connection.nextFrame() {
                 let request = try ControlRequest(decoding: frame.controlBytes)
-                let reply = await answer(request)
+                let reply =
+                    rights.allows(request)
+                    ? await answer(request)
+                    : ControlReply.error(message: "an auditor only looks", hint: "ask an operator")
                 try await connection.send(Frame(controlBytes: reply.encoded()))
             }
         } catch {
@@ -61,7 +82,12 @@ package struct Aggregator: Sendable {
     }
 
     /// Carries out one command.
-    package func answer(_ request: ControlRequest) async -> ControlReply { await coordinator.reply(to: request) }
+    package func answer(_ request: ControlRequest) async -> ControlReply {
+        if case .membership(let command) = request, let registry {
+            return await registry.carryOut(command, address: newcomersAddress())
+        }
+        return await coordinator.reply(to: request)
+    }
 
     /// Tells all sites that the server goes away.
     package func shutDown() async { await coordinator.shutDown() }

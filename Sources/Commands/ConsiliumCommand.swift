@@ -22,8 +22,8 @@ struct ConsiliumCommand: AsyncParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            DemoCommand.self, SimulateCommand.self, StudyCommand.self, SiteCommand.self, DataCommand.self,
-            ModelCommand.self,
+            DemoCommand.self, SimulateCommand.self, FederationCommand.self, StudyCommand.self, SiteCommand.self,
+            DataCommand.self, ModelCommand.self,
             CompletionsCommand.self,
         ])
 }

@@ -35,6 +35,8 @@ package enum EnrolmentError: String, Error, CaseIterable, Hashable, Sendable {
     case notExpired
     /// The authority cannot write its records.
     case unavailable
+    /// The server is not the one that the token, or the pinned facts, name.
+    case wrongServer
 
     /// What happened and what to do, for people.
     package var explanation: String {
@@ -58,6 +60,8 @@ package enum EnrolmentError: String, Error, CaseIterable, Hashable, Sendable {
             "this certificate was renewed already, by somebody else or from a restored backup; call the operator"
         case .tooLate: "the certificate expired more than 30 days ago; ask the operator for a new token"
         case .notExpired: "the certificate is still valid; renew it over the usual connection"
+        case .wrongServer:
+            "the server is not the one the token names; check the address, and beware of a man in the middle"
         case .unavailable: "the aggregator cannot write its records; try again later"
         }
     }

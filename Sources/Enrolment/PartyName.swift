@@ -39,10 +39,10 @@ package struct PartyName: Hashable, Sendable, Comparable, CustomStringConvertibl
         left.role == right.role ? left.id < right.id : left.role.rawValue < right.role.rawValue
     }
 
-    /// Whether `text` may name a federation: labels as of a site, joined by dots, at most 253 bytes. X.509 name
+    /// Whether `text` may name a federation: labels as of a site, joined by dots, at most 64 bytes. X.509 name
     /// constraints act on host names only, so it has the form of one.
     package static func isFederation(_ text: String) -> Bool {
-        text.utf8.count <= 253
+        text.utf8.count <= 64
             && text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { SiteID(String($0)) != nil }
     }
 

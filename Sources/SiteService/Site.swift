@@ -22,6 +22,8 @@ package struct SiteSettings: Sendable {
     package var onlyFederation: String?
     /// The time between two checkpoints of local training at least.
     package var checkpointPause: Duration
+    /// How often it is looked whether the certificate is to be renewed.
+    package var renewalInterval = Duration.seconds(60)
 
     package init(
         site: SiteID, policy: @escaping @Sendable () throws -> SitePolicy, statementKey: StatementKey,
@@ -49,6 +51,8 @@ package actor Site {
     let datasets: any DatasetProviding
     let updates: any UpdateMaking
     let logger: Logger
+    /// Renewal and rosters; nil when certificates come from another authority.
+    private let membership: MembershipKeeper?
 
     private var link: AggregatorLink?
     private var linkWaiters: [CheckedContinuation<AggregatorLink, any Error>] = []
@@ -73,7 +77,8 @@ package actor Site {
     ///   - datasets: the site's registered tables.
     package init(
         settings: SiteSettings, store: SiteStore, vault: FileVault, workers: NIOThreadPool, random: RandomSource,
-        datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(), logger: Logger
+        datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(),
+        membership: MembershipKeeper? = nil, logger: Logger
     ) {
         self.settings = settings
         self.store = store
@@ -82,6 +87,7 @@ package actor Site {
         self.random = random
         self.datasets = datasets
         self.updates = updates
+        self.membership = membership
         self.logger = logger
         (work, workInput) = AsyncStream.makeStream()
     }
@@ -93,6 +99,7 @@ package actor Site {
         try await sweepFiles()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.keepConnected(connect) }
+            if let membership { group.addTask { try await self.keepRenewed(membership) } }
             group.addTask {
                 try await withThrowingDiscardingTaskGroup { rounds in
                     for await item in self.work { rounds.addTask { try await self.perform(item) } }
@@ -211,7 +218,23 @@ package actor Site {
             active[task]?.cancel()
             workInput.yield(.roundEnded(task, wasClosed: ending == .closed))
         case .studyEnded(let study, let ending, let model): workInput.yield(.studyEnded(study, ending.rawValue, model))
+        case .renewed(let reply): workInput.yield(.renewed(reply))
+        case .roster(let roster, let denyList): workInput.yield(.roster(roster, denyList: denyList))
         default: break
+        }
+    }
+
+    /// Asks for the next certificate when it is time, again and again until it is here.
+    private func keepRenewed(_ membership: MembershipKeeper) async throws {
+        while true {
+            if link != nil {
+                do {
+                    if let request = try await membership.renewalDue() { tell(.renewal(request)) }
+                } catch {
+                    logger.error("the certificate cannot be renewed", metadata: ["error": "\(error)"])
+                }
+            }
+            try await Task.sleep(for: settings.renewalInterval)
         }
     }
 
@@ -221,6 +244,9 @@ package actor Site {
             case .offer(let bytes): try await decide(on: bytes)
             case .round(let task): try await participate(in: task)
             case .progress(let task, let count): tell(.progress(task: task, .computing, count: UInt64(count)))
+            case .renewed(let reply): await membership?.received(reply: reply)
+            case .roster(let roster, let denyList):
+                _ = await membership?.received(roster: roster, denyList: denyList)
             case .downloaded(let task, let byteCount):
                 tell(.progress(task: task, .downloading, count: UInt64(byteCount)))
             case .roundEnded(let task, let wasClosed): try await tidy(after: task, wasClosed: wasClosed)
@@ -241,4 +267,6 @@ enum SiteWork: Sendable {
     case downloaded(Digest, byteCount: Int)
     case roundEnded(Digest, wasClosed: Bool)
     case studyEnded(Digest, String, BlobReference?)
+    case renewed([UInt8])
+    case roster([UInt8], denyList: [UInt8])
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The site's daemon: opens its store, then keeps a connection to the aggregator until it is told to stop.
 
+import Enrolment
 package import Logging
 import NIOPosix
 import PeerTransport
@@ -45,14 +46,16 @@ package struct SiteDaemon: Service {
         let identity = TLSIdentity(
             certificateChainPath: configuration.tls.certificate, privateKeyPath: configuration.tls.privateKey,
             trustRootsPath: configuration.tls.authority)
+        let membership = try Self.membership(configuration, logger: logger)
         // One thread trains: the computations of this daemon never compete with each other.
         let workers = NIOThreadPool(numberOfThreads: 1)
         workers.start()
         let policyFile = configuration.policyFile
         let names = configuration.datasets.map(\.name)
-        let statementKey = try KeyFile.statementKey(inStateDirectory: configuration.stateDirectory) {
-            RandomSource.system.bytes(32)
-        }
+        // A site that has joined signs with the key that its certificate binds.
+        let statementKey =
+            try membership?.folder.keys(random: .system).statement
+            ?? KeyFile.statementKey(inStateDirectory: configuration.stateDirectory) { RandomSource.system.bytes(32) }
         let site = Site(
             settings: SiteSettings(
                 site: configuration.site, policy: { try PolicyFile.load(policyFile, datasets: names) },
@@ -61,7 +64,7 @@ package struct SiteDaemon: Service {
             datasets: FileDatasets(
                 Dictionary(
                     configuration.datasets.map { ($0.name, $0.mapping) }, uniquingKeysWith: { first, _ in first })),
-            logger: logger)
+            membership: membership?.keeper, logger: logger)
         logger.notice("site started", metadata: ["site": "\(configuration.site)"])
         let endpoint = configuration.aggregator
         do {
@@ -69,10 +72,14 @@ package struct SiteDaemon: Service {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {
                         try await site.run {
-                            try await PeerConnector.connect(
+                            if let folder = membership?.folder {
+                                try await Self.comeBackIfExpired(folder, proxy: endpoint.proxy, logger: logger)
+                            }
+                            return try await PeerConnector.connect(
                                 host: endpoint.address.host, port: endpoint.address.port, identity: identity,
                                 serverName: endpoint.serverName,
-                                proxy: endpoint.proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) })
+                                proxy: endpoint.proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) },
+                                gate: membership?.gate ?? PeerGate())
                         }
                     }
                     group.addTask {
@@ -89,5 +96,40 @@ package struct SiteDaemon: Service {
         }
         try await workers.shutdownGracefully()
         logger.notice("site stopped")
+    }
+
+    /// What a site that has joined keeps up.
+    private struct Membership {
+        var folder: PartyFolder
+        var keeper: MembershipKeeper
+        /// Lets nobody in but the federation's aggregator.
+        var gate: PeerGate
+    }
+
+    /// Nil for a site with certificates of another authority.
+    private static func membership(_ configuration: SiteConfiguration, logger: Logger) throws -> Membership? {
+        guard PartyFolder.isMember(configuration.keysDirectory) else { return nil }
+        let folder = try PartyFolder(configuration.keysDirectory)
+        let party = try folder.identity().certificate.party
+        guard party == PartyName(.site, configuration.site) else {
+            throw SecretFile.Failure(
+                "the keys in \(configuration.keysDirectory) are those of another party",
+                hint: "correct `site` or `keysDirectory` in site.yaml")
+        }
+        let federation = try folder.descriptor().federation
+        return Membership(
+            folder: folder, keeper: try MembershipKeeper(folder: folder, clock: { wallSeconds() }, logger: logger),
+            gate: PeerGate { $0.role == .aggregator && $0.consortium == federation ? nil : .wrongRole })
+    }
+
+    /// After a missed renewal, waits for the operator's approval.
+    private static func comeBackIfExpired(_ folder: PartyFolder, proxy: NetworkAddress?, logger: Logger) async throws {
+        guard try folder.identity().certificate.notAfter <= wallSeconds() else { return }
+        logger.error("the certificate has expired; asking to come back, which the operator is to approve")
+        let client = JoinClient(
+            folder: folder, proxy: proxy.map { HTTPConnectProxy(host: $0.host, port: $0.port) },
+            clock: { wallSeconds() })
+        _ = try await client.comeBack { _ in }
+        logger.notice("the membership goes on with a new certificate")
     }
 }

@@ -19,6 +19,10 @@ package enum AggregatorMessage: Hashable, Sendable {
     case studyEnded(study: Digest, StudyEnding, model: BlobReference?)
     case blobUnavailable(Digest, stream: UInt32)
     case ping
+    /// Bytes of a reply to a renewal.
+    case renewed([UInt8])
+    /// Bytes of the newest roster and of its deny list.
+    case roster([UInt8], denyList: [UInt8])
 
     package enum RoundEnding: String, CaseIterable, Hashable, Sendable {
         case closed
@@ -77,6 +81,12 @@ extension AggregatorMessage {
                 $0.stream = stream
             }
         case .ping: message.ping = WirePing()
+        case .renewed(let reply): message.renewed = .with { $0.reply = Data(reply) }
+        case .roster(let roster, let denyList):
+            message.roster = .with {
+                $0.roster = Data(roster)
+                $0.denyList = Data(denyList)
+            }
         }
         return try message.serializedBytes()
     }
@@ -117,6 +127,10 @@ extension AggregatorMessage {
         case .blobUnavailable(let blob):
             self = .blobUnavailable(try blob.digest.digest("digest"), stream: blob.stream)
         case .ping: self = .ping
+        case .renewed(let renewed):
+            guard renewed.reply.count <= WireLimits.renewalBytes else { throw .invalidField("reply") }
+            self = .renewed(Array(renewed.reply))
+        case .roster(let roster): self = .roster(Array(roster.roster), denyList: Array(roster.denyList))
         case nil: throw .unknownBody
         }
     }

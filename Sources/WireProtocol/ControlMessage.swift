@@ -11,6 +11,7 @@ package enum ControlRequest: Hashable, Sendable {
     case submit([UInt8])
     case status
     case stop(study: Digest)
+    case membership(MembershipCommand)
 }
 
 /// An answer over the control socket.
@@ -19,6 +20,7 @@ package enum ControlReply: Hashable, Sendable {
     case submitted(study: Digest, wasKnown: Bool)
     case status(FederationStatus)
     case stopped(study: Digest)
+    case membership(MembershipReply)
 }
 
 /// What an operator sees of the federation at one moment.
@@ -89,6 +91,7 @@ extension ControlRequest {
         case .submit(let bytes): message.submit = .with { $0.study = Data(bytes) }
         case .status: message.status = WireStatusQuery()
         case .stop(let study): message.stop = .with { $0.study = study.data }
+        case .membership(let command): message.membership = command.wire
         }
         return try message.serializedBytes()
     }
@@ -102,6 +105,7 @@ extension ControlRequest {
             self = .submit(Array(submit.study))
         case .status: self = .status
         case .stop(let stop): self = .stop(study: try stop.study.digest("study"))
+        case .membership(let command): self = .membership(try MembershipCommand(command))
         case nil: throw .unknownBody
         }
     }
@@ -128,6 +132,7 @@ extension ControlReply {
                 $0.studies = status.studies.map(\.wire)
             }
         case .stopped(let study): message.stopped = .with { $0.study = study.data }
+        case .membership(let reply): message.membership = reply.wire
         }
         return try message.serializedBytes()
     }
@@ -146,6 +151,7 @@ extension ControlReply {
                 FederationStatus(
                     federation: status.federation, connectedSites: status.connectedSites, studies: studies))
         case .stopped(let stopped): self = .stopped(study: try stopped.study.digest("study"))
+        case .membership(let reply): self = .membership(try MembershipReply(reply))
         case nil: throw .unknownBody
         }
     }

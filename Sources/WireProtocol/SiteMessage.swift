@@ -14,6 +14,8 @@ package enum SiteMessage: Hashable, Sendable {
     case uploadOffer(task: Digest, byteCount: UInt64, digest: Digest, stream: UInt32)
     case withheld(task: Digest, WithholdReason)
     case modelReceived(study: Digest, model: Digest)
+    /// Bytes of a renewal request; what they say is for the authority to judge.
+    case renewal([UInt8])
 }
 
 extension SiteMessage {
@@ -58,6 +60,7 @@ extension SiteMessage {
                 $0.task = task.data
                 $0.reason = reason.rawValue
             }
+        case .renewal(let bytes): message.renewal = .with { $0.request = Data(bytes) }
         case .modelReceived(let study, let model):
             message.modelReceived = .with {
                 $0.study = study.data
@@ -94,6 +97,9 @@ extension SiteMessage {
                 digest: try offer.digest.digest("digest"), stream: offer.stream)
         case .withheld(let withheld):
             self = .withheld(task: try withheld.task.digest("task"), try withheld.reason.word("reason"))
+        case .renewal(let renewal):
+            guard renewal.request.count <= WireLimits.renewalBytes else { throw .invalidField("request") }
+            self = .renewal(Array(renewal.request))
         case .modelReceived(let received):
             self = .modelReceived(
                 study: try received.study.digest("study"), model: try received.digest.digest("digest"))

@@ -23,6 +23,8 @@ package enum WireLimits {
     package static let blobBytes = BlobReference.largestByteCount
     /// Control messages a peer may send in one second, beside one for every chunk.
     package static let controlMessagesPerSecond = 500
+    /// The largest request or reply of a renewal, in bytes.
+    package static let renewalBytes = 32 * 1_024
     /// The longest text field, in bytes.
     package static let textBytes = 200
 }

@@ -23,12 +23,14 @@ struct RoundsOverTLS {
             federation: bench
             stateDirectory: aggregator
             listen: {host: 127.0.0.1, port: 0}
-            tls: {certificate: tls/aggregator.pem, privateKey: tls/aggregator.key, authority: tls/authority.pem}
+            tls: {certificate: tls/aggregator.pem, privateKey: tls/aggregator.pem, authority: tls/authority.pem}
             log: {level: warning}
-            sites: [\(names.joined(separator: ", "))]
+            members: members.yaml
             limits: {maximumModelBytes: 17179869184}
 
             """
+        let members = names.map { "\"fl://bench/site/\($0)\": \($0)\n" }.joined()
+        try members.write(toFile: folder.path + "/members.yaml", atomically: true, encoding: .utf8)
         try configuration.write(toFile: folder.path + "/aggregator.yaml", atomically: true, encoding: .utf8)
         let daemon = Process()
         daemon.executableURL = URL(fileURLWithPath: BenchFolder.programs + "/consilium-aggregator")

@@ -6,6 +6,7 @@ import Federation
 import Foundation
 import Store
 import StudyFiles
+import TestSupport
 import Testing
 
 /// The built daemons `consilium-aggregator` and, for Cleveland and Budapest, `consilium-site`.
@@ -52,9 +53,12 @@ final class InteropFederation: Sendable {
               certificate: ../certs/aggregator.pem
               privateKey: ../certs/aggregator.key
               authority: ../certs/authority.pem
-            sites: [foreign, \(Self.ownSites.joined(separator: ", "))]
+            members: members.yaml
 
             """, to: folder, "aggregator/aggregator.yaml")
+        try Self.write(
+            (["foreign"] + Self.ownSites).map { "\"fl://demo/site/\($0)\": \($0)\n" }.joined(), to: folder,
+            "aggregator/members.yaml")
         var daemons = [try Self.daemon("aggregator", program: "consilium-aggregator", in: folder)]
         let announcement = folder.appending(path: "aggregator/state/listening.json")
         let control = folder.appending(path: "aggregator/state/control.sock")
@@ -138,8 +142,15 @@ final class InteropFederation: Sendable {
     /// Certificates of a new authority in `certs/`, one for each name and role.
     static func makeCertificates(_ members: [(name: String, role: String)], in folder: URL) async throws {
         let certificates = folder.appending(path: "certs").path
-        try await script("make-authority.sh", [certificates], in: folder)
-        for (name, role) in members { try await script("make-leaf.sh", [certificates, name, role], in: folder) }
+        let files = FileManager.default
+        try files.createDirectory(atPath: certificates, withIntermediateDirectories: true)
+        let authority = try TestAuthority(federation: "demo")
+        try files.copyItem(atPath: authority.rootPath, toPath: certificates + "/authority.pem")
+        for (name, role) in members {
+            let leaf = try authority.leaf(id: name, role: role)
+            try files.copyItem(atPath: leaf.certificateChainPath, toPath: "\(certificates)/\(name).pem")
+            try files.copyItem(atPath: leaf.privateKeyPath, toPath: "\(certificates)/\(name).key")
+        }
     }
 
     /// A sample hospital's daemon, with its own configuration and table.
@@ -147,19 +158,17 @@ final class InteropFederation: Sendable {
         var configuration = try String(
             contentsOf: project.appending(path: "sites/\(site)/site.yaml"), encoding: .utf8)
         for (old, new) in [
-            ("7443", "\(port)"), ("tls/site", "../certs/\(site)"), ("tls/authority", "../certs/authority"),
+            ("7443", "\(port)"),
+            (
+                "keysDirectory: keys",
+                "tls: {certificate: ../certs/\(site).pem, privateKey: ../certs/\(site).key, authority: ../certs/authority.pem}"
+            ),
             ("patients.csv", project.appending(path: "sites/\(site)/patients.csv").path),
         ] { configuration = configuration.replacing(old, with: new) }
         try write(configuration, to: folder, "\(site)/site.yaml")
         let policy = try String(contentsOf: project.appending(path: "sites/\(site)/policy.yaml"), encoding: .utf8)
         try write(policy, to: folder, "\(site)/policy.yaml")
         return try daemon(site, program: "consilium-site", in: folder)
-    }
-
-    private static func script(_ name: String, _ arguments: [String], in folder: URL) async throws {
-        let script = project.appending(path: "certs/\(name)").path
-        let result = try await ChildProgram.run(name, [script] + arguments, in: folder)
-        try #require(result.status == 0, "\(result.output)")
     }
 
     private static func daemon(_ party: String, program: String, in folder: URL) throws -> ChildProgram {

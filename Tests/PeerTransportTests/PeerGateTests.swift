@@ -17,10 +17,12 @@ import Testing
         let now = Mutex(Int64(Date().timeIntervalSince1970))
 
         var gate: PeerGate {
-            PeerGate(now: { self.now.withLock { $0 } }) { peer in
-                self.denied.withLock { $0.contains(peer.publicKeyHash) }
-                    ? .denied : peer.role == .site ? nil : .wrongRole
-            }
+            PeerGate(
+                now: { self.now.withLock { $0 } },
+                check: { peer in
+                    if self.denied.withLock({ $0.contains(peer.publicKeyHash) }) { return .denied }
+                    return peer.role == .site ? nil : .wrongRole
+                })
         }
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Key files are private from their first moment, and refused when they no longer are.
 
-import Federation
 import Foundation
 import Store
 import Testing
@@ -21,33 +20,29 @@ import Testing
     @Test func keysAreWrittenPrivateAndReadBack() throws {
         try withFolder { folder in
             #expect(try mode(folder) == 0o700)
-            let seed = [UInt8](1...32)
-            let key = try #require(StatementKey(seed: seed))
-            let path = folder + "/statement.key"
-            try StatementKeyFile.write(seed: seed, to: path)
+            let path = folder + "/seal.key"
+            try SecretFile.write([1, 2, 3], to: path)
             #expect(try mode(path) == 0o600)
-            #expect(try StatementKeyFile.read(path).publicKey == key.publicKey)
-            try StatementKeyFile.write(seed: seed, to: path)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["statement.key"])
+            #expect(try SecretFile.read(path) == [1, 2, 3])
+            try SecretFile.write([4], to: path)
+            #expect(try SecretFile.read(path) == [4])
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["seal.key"])
         }
     }
 
     @Test(arguments: [0o640, 0o604, 0o660]) func aWiderModeIsRefused(mode: Int) throws {
         try withFolder { folder in
-            let path = folder + "/statement.key"
-            try StatementKeyFile.write(seed: [UInt8](repeating: 1, count: 32), to: path)
+            let path = folder + "/seal.key"
+            try SecretFile.write([1, 2, 3], to: path)
             try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
-            #expect(throws: SecretFile.Failure.self) { _ = try StatementKeyFile.read(path) }
+            #expect(throws: SecretFile.Failure.self) { _ = try SecretFile.read(path) }
         }
     }
 
-    @Test func anOpenFolderAndAForeignTextAreRefused() throws {
+    @Test func anOpenFolderIsRefused() throws {
         try withFolder { folder in
             try FileManager.default.setAttributes([.posixPermissions: 0o750], ofItemAtPath: folder)
             #expect(throws: SecretFile.Failure.self) { try SecretFile.prepareFolder(folder) }
-            let path = folder + "/other.key"
-            try SecretFile.write(Array("no key\n".utf8), to: path)
-            #expect(throws: SecretFile.Failure.self) { _ = try StatementKeyFile.read(path) }
         }
     }
 }

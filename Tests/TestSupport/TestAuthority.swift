@@ -47,9 +47,11 @@ package final class TestAuthority: Sendable {
     package let folder: URL
     private let key: P256.Signing.PrivateKey
     private let subject: DistinguishedName
+    private let federation: String
 
     /// Makes a root that is valid for a day.
-    package init(name: String = "Test Authority") throws {
+    package init(name: String = "Test Authority", federation: String = "test") throws {
+        self.federation = federation
         folder = FileManager.default.temporaryDirectory.appending(path: "consilium-test-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         key = P256.Signing.PrivateKey()
@@ -73,7 +75,7 @@ package final class TestAuthority: Sendable {
     /// Path of the root certificate.
     package var rootPath: String { folder.appending(path: "root.pem").path }
 
-    /// Makes a leaf named `fl://test/<role>/<id>` and `hosts`, and writes its files.
+    /// Makes a leaf named `fl://<federation>/<role>/<id>` and `hosts`, and writes its files.
     ///
     /// - Parameter trusting: The authority whose root the holder trusts; this one unless said otherwise.
     package func leaf(
@@ -82,7 +84,8 @@ package final class TestAuthority: Sendable {
     ) throws -> Files {
         let leafKey = P256.Signing.PrivateKey()
         let dates = validity.dates
-        let names = [GeneralName.uniformResourceIdentifier("fl://test/\(role)/\(id)")] + hosts.map { .dnsName($0) }
+        let names =
+            [GeneralName.uniformResourceIdentifier("fl://\(federation)/\(role)/\(id)")] + hosts.map { .dnsName($0) }
         let leaf = try Certificate(
             version: .v3, serialNumber: .init(), publicKey: .init(leafKey.publicKey), notValidBefore: dates.from,
             notValidAfter: dates.to, issuer: subject, subject: DistinguishedName { CommonName(id) },

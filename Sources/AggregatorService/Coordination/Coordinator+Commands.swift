@@ -14,6 +14,10 @@ extension Coordinator {
             case .submit(let bytes): return try await submit(bytes)
             case .status: return .status(status())
             case .stop(let hash): return try await stop(hash)
+            case .membership:
+                return .error(
+                    message: "this aggregator's members have certificates of another authority",
+                    hint: "change the members file and restart it")
             }
         } catch {
             logger.error("a command failed", metadata: ["error": "\(error)"])
@@ -32,10 +36,10 @@ extension Coordinator {
         }
         let hash = study.hash
         guard runs[hash] == nil else { return .submitted(study: hash, wasKnown: true) }
-        if !settings.members.isEmpty, settings.members.count < study.federation.minimumSites {
+        if settings.members.sites.count < study.federation.minimumSites {
             return .error(
                 message:
-                    "the study needs \(study.federation.minimumSites) sites, the federation has \(settings.members.count)",
+                    "the study needs \(study.federation.minimumSites) sites, the federation has \(settings.members.sites.count)",
                 hint: "lower federation.minimumSites or add sites")
         }
         let parameterBytes =
@@ -52,7 +56,7 @@ extension Coordinator {
         add(
             StudyRun(
                 study: study, hash: hash, canonicalBytes: bytes,
-                machine: StudyStateMachine(study: study, expectedSites: settings.members), submitted: now))
+                machine: StudyStateMachine(study: study, expectedSites: settings.members.sites), submitted: now))
         logger.notice("study submitted", metadata: ["study": "\(hash.short)", "name": "\(study.name)"])
         for session in sessions.values { session.send(.studyOffer(bytes)) }
         return .submitted(study: hash, wasKnown: false)

@@ -19,7 +19,7 @@ extension Coordinator {
             let study = try Study(canonicalBytes: record.canonicalBytes)
             var run = StudyRun(
                 study: study, hash: record.hash, canonicalBytes: record.canonicalBytes,
-                machine: StudyStateMachine(study: study, expectedSites: settings.members), submitted: now)
+                machine: StudyStateMachine(study: study, expectedSites: settings.members.sites), submitted: now)
             let accepted = Set(try await store.decisions(study: record.hash).filter(\.isAccepted).map(\.site))
             run.model = try await version(.model, of: record.hash)
             run.controls = try await store.latestModel(study: record.hash, role: .controls)?.blob
@@ -83,7 +83,7 @@ extension Coordinator {
         }
         guard last.state == .open else {
             run.machine = StudyStateMachine(
-                study: run.study, expectedSites: settings.members, accepted: accepted, missedRequired: missed,
+                study: run.study, expectedSites: settings.members.sites, accepted: accepted, missedRequired: missed,
                 next: StudyStateMachine.successor(of: last.id, wasClosed: last.state == .closed, study: run.study),
                 cohort: nil, uploaded: [], now: now)
             return
@@ -108,7 +108,7 @@ extension Coordinator {
         }
         run.current = current
         run.machine = StudyStateMachine(
-            study: run.study, expectedSites: settings.members, accepted: accepted, missedRequired: missed,
+            study: run.study, expectedSites: settings.members.sites, accepted: accepted, missedRequired: missed,
             next: round.id, cohort: round.cohort, uploaded: current.received.sorted(),
             uploadTimes: uploadTimes, now: now)
     }

@@ -15,7 +15,7 @@ extension Coordinator {
         switch action {
         case .open(let id, let cohort): try await open(id, cohort: cohort, study: hash)
         case .ask(let site):
-            if let task = runs[hash]?.current?.task { sessions[site]?.send(.roundOpen(task)) }
+            if let task = runs[hash]?.current?.task { memberSession(of: site)?.send(.roundOpen(task)) }
         case .sum(let id, let survivors): startSum(id, survivors: survivors, study: hash)
         case .abandon(let id, let reason): try await abandon(id, reason: reason, study: hash)
         case .finish(let outcome): try await finish(outcome, study: hash)
@@ -52,7 +52,8 @@ extension Coordinator {
                 "study": "\(hash.short)", "kind": "\(id.kind.rawValue)", "round": "\(id.round)",
                 "attempt": "\(id.attempt)", "sites": "\(cohort.count)",
             ])
-        for site in cohort { sessions[site]?.send(.roundOpen(task)) }
+        // The deny list counts at every start of a round, whatever it said when the site connected.
+        for site in cohort { memberSession(of: site)?.send(.roundOpen(task)) }
     }
 
     static func layout(of run: StudyRun, task: RoundTask) throws -> RingLayout {

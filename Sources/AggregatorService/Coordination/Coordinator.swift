@@ -11,16 +11,21 @@ import WireProtocol
 package struct AggregatorSettings: Sendable {
     /// The federation's name, shown to sites.
     package var federation: String
-    /// The sites that may connect; empty admits every site with a valid certificate.
-    package var members: Set<SiteID>
+    package var members: any MemberDirectory
 
     /// The largest model file a study may have.
     package var maximumModelBytes: Int
 
-    package init(federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30) {
+    /// - Parameter members: who may take part; asked anew whenever it matters.
+    package init(federation: String, members: any MemberDirectory, maximumModelBytes: Int = 1 << 30) {
         self.federation = federation
         self.members = members
         self.maximumModelBytes = maximumModelBytes
+    }
+
+    /// Settings with members that never change.
+    package init(federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30) {
+        self.init(federation: federation, members: FixedMembers(members), maximumModelBytes: maximumModelBytes)
     }
 }
 
@@ -174,6 +179,7 @@ actor Coordinator {
         switch event {
         case .opened(let session): opened(session)
         case .closed(let session): try await closed(session)
+        case .membershipChanged: membershipChanged()
         case .decided(let site, let study, let decision): try await decided(site, study: study, decision)
         case .progress(let site, let task, let stage, let count):
             try await forward(.progress(site, stage, count: count), task: task)
@@ -213,6 +219,7 @@ actor Coordinator {
         sessions[session.site]?.refuse(.alreadyConnected)
         sessions[session.site] = session
         logger.info("site connected", metadata: ["site": "\(session.site)"])
+        if let roster = settings.members.roster { session.send(.roster(roster.roster, denyList: roster.denyList)) }
         for hash in order {
             guard let run = runs[hash] else { continue }
             if case .finished(let outcome) = run.machine.phase {
@@ -223,6 +230,28 @@ actor Coordinator {
                 session.send(.studyOffer(run.canonicalBytes))
             }
         }
+    }
+
+    /// Sends away who is no member any more, and the new roster to everybody else.
+    private func membershipChanged() {
+        let roster = settings.members.roster
+        for session in sessions.values {
+            guard settings.members.site(for: session.identity) == session.site else {
+                session.refuse(.notMember)
+                continue
+            }
+            if let roster { session.send(.roster(roster.roster, denyList: roster.denyList)) }
+        }
+    }
+
+    /// The session of a site that is still a member; one that is not is sent away.
+    func memberSession(of site: SiteID) -> SiteSession? {
+        guard let session = sessions[site] else { return nil }
+        guard settings.members.site(for: session.identity) == site else {
+            session.refuse(.notMember)
+            return nil
+        }
+        return session
     }
 
     private func closed(_ session: SiteSession) async throws {

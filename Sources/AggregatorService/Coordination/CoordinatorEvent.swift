@@ -10,6 +10,8 @@ import WireProtocol
 enum CoordinatorEvent: Sendable {
     case opened(SiteSession)
     case closed(SiteSession)
+    /// Somebody joined, left or has new keys.
+    case membershipChanged
     case decided(SiteID, study: Digest, StudyDecision)
     case progress(SiteID, task: Digest, RoundStage, count: Int)
     case withheld(SiteID, task: Digest, WithholdReason)

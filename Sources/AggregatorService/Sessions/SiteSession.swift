@@ -13,6 +13,8 @@ import WireProtocol
 /// waits for the coordinator's work, only hands it events, so that one site cannot starve another.
 final class SiteSession: Sendable {
     let site: SiteID
+    /// As the certificate of this connection says.
+    var identity: PeerIdentity { connection.identity }
     private let connection: any PeerConnection
     private let coordinator: Coordinator
     private let logger: Logger
@@ -112,6 +114,13 @@ final class SiteSession: Sendable {
                             let ticket = try blobs.start()
                             group.addTask {
                                 await self.sendBlob(digest, offset: offset, stream: stream)
+                                ticket.finish()
+                            }
+                        } else if case .renewal(let request) = message {
+                            let ticket = try blobs.start()
+                            group.addTask {
+                                let reply = await self.coordinator.settings.members.renew(request, from: self.identity)
+                                if let reply { self.send(.renewed(reply)) }
                                 ticket.finish()
                             }
                         } else {

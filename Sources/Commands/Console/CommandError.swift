@@ -2,6 +2,7 @@
 // How a command ends other than well: an exit status, what failed, and what to do.
 
 import ClinicalData
+import Enrolment
 import Foundation
 import ModelFiles
 import PeerTransport
@@ -47,6 +48,8 @@ struct CommandError: Error, Sendable {
             self.init(error.code == .unreadableFile ? .notDone : invalid, error.message + places, hint: error.hint)
         case let error as ModelFileError:
             self.init(error.code == .inputOutput ? .notDone : invalid, error.message, hint: error.hint)
+        case let error as EnrolmentError: self.init(.doesNotHold, error.explanation, hint: "")
+        case let error as SecretFile.Failure: self.init(.notDone, error.message, hint: error.hint)
         case let error as StoreError: self.init(.notDone, error.message, hint: error.hint)
         case let error as TransportError: self.init(.notDone, error.message, hint: error.hint)
         case let error as SimulationError:

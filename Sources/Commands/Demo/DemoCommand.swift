@@ -15,8 +15,8 @@ struct DemoCommand: AsyncParsableCommand {
         abstract: "Run four sample hospitals and a server here.",
         usage: "consilium demo [options]",
         discussion: """
-            Makes certificates, starts one aggregator and one daemon for each folder in
-            sites/, submits the study, follows it, and compares the result with what each
+            Makes a federation, starts its aggregator, lets one hospital for each folder in
+            sites/ join with a token, starts their daemons, submits the study, follows it, and compares the result with what each
             site reaches alone and with training on all rows in one place.
 
             The overhead of a training round is its time at the aggregator minus the
@@ -83,7 +83,7 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     private func perform(_ demo: DemoFederation, _ console: Console) async throws -> FederationReport {
-        try await demo.folder.prepare(sites: demo.sites, port: port ?? 0, project: demo.project)
+        try demo.folder.prepare(sites: demo.sites, port: port ?? 0, project: demo.project)
         let records = try await demo.run(display: SharedDisplay(console, members: demo.sites.count))
         for name in records.killed { console.note("note: \(name) did not stop within ten seconds and was killed") }
         let hash = demo.study.hash

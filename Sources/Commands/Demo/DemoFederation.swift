@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the daemons of a demo, gives them a study, follows it to its end, and stops them.
 
+import Enrolment
 import Federation
 import Foundation
 import Simulation
+import SiteService
 import Store
 import StudyFiles
 import WireProtocol
@@ -58,16 +60,45 @@ struct DemoFederation: Sendable {
 
     private func start(_ children: ChildProcesses) async throws {
         try await children.add(daemon("aggregator", program: "consilium-aggregator", file: "aggregator.yaml"))
-        let port = try await listeningPort()
-        try folder.writeAggregatorEnvironment(port: port)
+        let ports = try await listeningPorts()
+        let port = ports.port
+        try folder.writeAggregatorEnvironment(port: port, enrolmentPort: ports.enrolmentPort)
+        _ = try await wait(for: "take commands") {
+            FileManager.default.fileExists(atPath: folder.controlSocket) ? true : nil
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for site in sites { group.addTask { try await join(site.configuration.site) } }
+            try await group.waitForAll()
+        }
         for site in sites {
             let name = site.configuration.site
             try folder.writeEnvironment(of: name, port: port, seed: seed.map { SiteSeed.value($0, of: name) })
             try await children.add(daemon(name.rawValue, program: "consilium-site", file: "site.yaml"))
         }
-        _ = try await wait(for: "take commands") {
-            FileManager.default.fileExists(atPath: folder.controlSocket) ? true : nil
+    }
+
+    /// What people do at both ends: invite, join, compare six words, approve.
+    private func join(_ site: SiteID) async throws {
+        let socket = folder.controlSocket
+        @Sendable func order(_ command: MembershipCommand) async throws -> MembershipReply {
+            guard case .membership(let reply) = try await ControlClient.ask(.membership(command), at: socket) else {
+                throw CommandError(.notDone, "the aggregator gave another answer than asked", hint: "see its log")
+            }
+            return reply
         }
+        let role = PartyRole.site.rawValue
+        let token = try await order(
+            .invite(role: role, name: site, lifetime: JoinToken.standardLifetime)
+        ).token
+        let client = JoinClient(folder: try PartyFolder(folder.keys(of: site)), clock: { wallSeconds() })
+        let approval = Approval()
+        _ = try await client.join(try JoinToken(text: token)) { progress in
+            guard case .waiting(let words) = progress else { return }
+            await approval.once {
+                _ = try await order(.approve(role: role, name: site, words: words.description))
+            }
+        }
+        try await approval.check()
     }
 
     private func daemon(_ party: String, program: String, file: String) throws -> ChildProcess {
@@ -77,14 +108,15 @@ struct DemoFederation: Sendable {
             environment: try folder.environment(of: party), log: folder.log(of: party))
     }
 
-    /// The port that the aggregator announces once it listens.
-    private func listeningPort() async throws -> Int {
-        struct Announcement: Decodable {
-            var port: Int
-        }
-        return try await wait(for: "listen") {
-            (try? Data(contentsOf: folder.listening))
-                .flatMap { try? JSONDecoder().decode(Announcement.self, from: $0) }?.port
+    private struct Ports: Decodable {
+        var port: Int
+        var enrolmentPort: Int
+    }
+
+    /// The ports that the aggregator announces once it listens.
+    private func listeningPorts() async throws -> Ports {
+        try await wait(for: "listen") {
+            (try? Data(contentsOf: folder.listening)).flatMap { try? JSONDecoder().decode(Ports.self, from: $0) }
         }
     }
 
@@ -128,5 +160,21 @@ struct DemoFederation: Sendable {
         return Records(
             study: record, rounds: try await store.rounds(study: hash), sites: records, seconds: seconds,
             killed: killed)
+    }
+}
+
+/// One approval, given once however often the words are shown.
+private actor Approval {
+    private var isGiven = false
+    private var failure: (any Error)?
+
+    func once(_ body: @Sendable () async throws -> Void) async {
+        guard !isGiven else { return }
+        isGiven = true
+        do { try await body() } catch { failure = error }
+    }
+
+    func check() throws {
+        if let failure { throw failure }
     }
 }

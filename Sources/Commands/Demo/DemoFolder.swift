@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The demo's work folder: certificates, configuration, tables, state and logs of every party.
 
+import AggregatorService
+import Enrolment
 import Federation
 import Foundation
+import Randomness
 import StudyFiles
 
 /// A folder in which each party has a folder of its own.
 ///
-///     certs/        authority and leaf certificates with their keys
-///     aggregator/   aggregator.yaml, environment, tls/, state/, log
-///     <site>/       site.yaml, tables, environment, tls/, state/, log
+///     offline/      the root's key under a passphrase that nobody keeps: a demo ends before it is needed
+///     aggregator/   aggregator.yaml, environment, keys/, state/, log
+///     <site>/       site.yaml, tables, environment, keys/, state/, log
 ///     start         runs one party again: `start aggregator`, `start <site>`
 struct DemoFolder: Sendable {
     let root: URL
@@ -52,51 +55,40 @@ struct DemoFolder: Sendable {
 
     func remove() { try? FileManager.default.removeItem(at: root) }
 
-    /// Makes certificates and the parties' folders.
-    func prepare(sites: [SampleSite], port: Int, project: ProjectFiles) async throws {
-        let certificates = root.appending(path: "certs")
-        try await run(project.makeAuthority, [certificates.path])
-        try await run(project.makeLeaf, [certificates.path, "aggregator", "aggregator"])
-        for site in sites {
-            try await run(project.makeLeaf, [certificates.path, site.configuration.site.rawValue, "site"])
-        }
+    /// Makes the federation and the parties' folders.
+    func prepare(sites: [SampleSite], port: Int, project: ProjectFiles) throws {
         do {
-            try makeAggregator(sites: sites, port: port, certificates: certificates)
-            for site in sites { try make(site, certificates: certificates) }
+            let passphrase = Array(RandomSource.system.bytes(16).hex.utf8)
+            _ = try NewFederation.make(
+                AuthorityFolder.Plan(federation: "demo", hosts: ["localhost"], newMembers: .trustOperator),
+                directory: aggregator.path, offline: root.appending(path: "offline").path, passphrase: passphrase)
+            try write(
+                """
+                # The aggregator of a demo; every key is explained by `consilium-aggregator --config-reference`.
+                federation: demo
+                stateDirectory: state
+                keysDirectory: keys
+
+                """, to: aggregator.appending(path: "aggregator.yaml"))
+            try writeAggregatorEnvironment(port: port, enrolmentPort: 0)
+            for site in sites { try make(site) }
             try writeStart(programs: project.programs)
         } catch {
             throw CommandError(error)
         }
     }
 
-    private func makeAggregator(sites: [SampleSite], port: Int, certificates: URL) throws {
-        try installTLS(in: aggregator, from: certificates, name: "aggregator")
-        let names = sites.map(\.configuration.site.rawValue).joined(separator: ", ")
-        try write(
-            """
-            # The aggregator of a demo; every key is explained by `consilium-aggregator --config-reference`.
-            federation: demo
-            stateDirectory: state
-            tls:
-              certificate: tls/aggregator.pem
-              privateKey: tls/aggregator.key
-              authority: tls/authority.pem
-            sites: [\(names)]
-
-            """, to: aggregator.appending(path: "aggregator.yaml"))
-        try writeAggregatorEnvironment(port: port)
-    }
-
-    private func make(_ site: SampleSite, certificates: URL) throws {
+    private func make(_ site: SampleSite) throws {
         let files = FileManager.default
-        let name = site.configuration.site
-        let folder = self.site(name)
-        try installTLS(in: folder, from: certificates, name: name.rawValue)
+        let folder = self.site(site.configuration.site)
+        try files.createDirectory(at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let items = try files.contentsOfDirectory(at: site.folder, includingPropertiesForKeys: [.isRegularFileKey])
         for item in items where try item.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true {
             try files.copyItem(at: item, to: folder.appending(path: item.lastPathComponent))
         }
     }
+
+    func keys(of site: SiteID) -> String { self.site(site).appending(path: "keys").path }
 
     /// Tells a site where the aggregator listens and where its own files are.
     ///
@@ -107,8 +99,7 @@ struct DemoFolder: Sendable {
         var values = [
             "CONSILIUM_AGGREGATOR_HOST": "localhost", "CONSILIUM_AGGREGATOR_PORT": "\(port)",
             "CONSILIUM_AGGREGATOR_SERVER_NAME": "localhost", "CONSILIUM_STATE_DIRECTORY": path("state"),
-            "CONSILIUM_TLS_CERTIFICATE": path("tls/\(site).pem"), "CONSILIUM_TLS_PRIVATE_KEY": path("tls/\(site).key"),
-            "CONSILIUM_TLS_AUTHORITY": path("tls/authority.pem"),
+            "CONSILIUM_KEYS_DIRECTORY": keys(of: site),
         ]
         if let seed { values["CONSILIUM_INSECURE_SEED_FOR_SIMULATION"] = "\(seed)" }
         try writeEnvironment(values, in: folder)
@@ -116,9 +107,12 @@ struct DemoFolder: Sendable {
 
     /// Tells the aggregator where to listen; written again once a port is known, so that a restart by hand takes the
     /// same.
-    func writeAggregatorEnvironment(port: Int) throws {
+    func writeAggregatorEnvironment(port: Int, enrolmentPort: Int) throws {
         try writeEnvironment(
-            ["CONSILIUM_LISTEN_HOST": "127.0.0.1", "CONSILIUM_LISTEN_PORT": "\(port)"], in: aggregator)
+            [
+                "CONSILIUM_LISTEN_HOST": "127.0.0.1", "CONSILIUM_LISTEN_PORT": "\(port)",
+                "CONSILIUM_ENROLMENT_PORT": "\(enrolmentPort)",
+            ], in: aggregator)
     }
 
     /// The lines of a party's `environment` file.
@@ -156,16 +150,6 @@ struct DemoFolder: Sendable {
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: start.path)
     }
 
-    private func installTLS(in folder: URL, from certificates: URL, name: String) throws {
-        let files = FileManager.default
-        let tls = folder.appending(path: "tls")
-        try files.createDirectory(at: tls, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        for file in ["\(name).pem", "\(name).key", "authority.pem"] {
-            try files.copyItem(at: certificates.appending(path: file), to: tls.appending(path: file))
-        }
-        try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: tls.appending(path: "\(name).key").path)
-    }
-
     /// `KEY=VALUE` lines, the form of systemd's `EnvironmentFile`.
     private func writeEnvironment(_ values: [String: String], in folder: URL) throws {
         let lines = values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }
@@ -174,18 +158,5 @@ struct DemoFolder: Sendable {
 
     private func write(_ text: String, to file: URL) throws {
         try Data(text.utf8).write(to: file, options: .atomic)
-    }
-
-    private func run(_ script: URL, _ arguments: [String]) async throws {
-        let log = root.appending(path: "certificates-log")
-        let party = try ChildProcess(
-            name: script.lastPathComponent, program: script, arguments: arguments, environment: [:], log: log)
-        let status = try await party.exitStatus()
-        guard status == 0 else {
-            throw CommandError(
-                .notDone, "\(script.lastPathComponent) failed with status \(status)\n\(party.lastLines(3))",
-                hint: "the demo needs OpenSSL 3 and a writable folder")
-        }
-        try? FileManager.default.removeItem(at: log)
     }
 }

@@ -8,9 +8,6 @@ struct ProjectFiles: Sendable {
     let root: URL
     let programs: URL
 
-    var makeAuthority: URL { root.appending(path: "certs/make-authority.sh") }
-    var makeLeaf: URL { root.appending(path: "certs/make-leaf.sh") }
-
     /// Looks from the current folder and from this program's folder upwards.
     static func find() throws -> ProjectFiles {
         let files = FileManager.default
@@ -23,7 +20,7 @@ struct ProjectFiles: Sendable {
         for start in [URL(fileURLWithPath: files.currentDirectoryPath), program] {
             var folder = start
             while true {
-                if files.isExecutableFile(atPath: folder.appending(path: "certs/make-authority.sh").path) {
+                if files.isReadableFile(atPath: folder.appending(path: "studies/heart-disease.yaml").path) {
                     return ProjectFiles(root: folder, programs: program)
                 }
                 let parent = folder.deletingLastPathComponent()
@@ -32,7 +29,7 @@ struct ProjectFiles: Sendable {
             }
         }
         throw CommandError(
-            .notDone, "the project's folder certs/ is found neither from here nor from the program",
+            .notDone, "the project's folder studies/ is found neither from here nor from the program",
             hint: "run the demo inside the project's folder")
     }
 }

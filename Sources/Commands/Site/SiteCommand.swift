@@ -17,7 +17,7 @@ struct SiteCommand: AsyncParsableCommand {
             SiteStatusCommand.self, SiteStudiesCommand.self, SitePreviewCommand.self, SiteApproveCommand.self,
             SiteDeclineCommand.self,
             SitePauseCommand.self, SiteResumeCommand.self, SiteWithdrawCommand.self, SitePolicyCommand.self,
-            SiteOfficerCommand.self,
+            SiteOfficerCommand.self, SiteJoinCommand.self,
         ])
 }
 

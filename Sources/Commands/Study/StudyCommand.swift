@@ -41,15 +41,18 @@ enum ControlClient {
     /// - Throws: ``TransportError`` when nobody listens; ``CommandError`` with the aggregator's own words when it
     ///   refuses.
     static func ask(_ request: ControlRequest, at path: String) async throws -> ControlReply {
-        try await LocalSocket.withConnection(path: path) { connection in
-            try await connection.send(Frame(controlBytes: try request.encoded()))
-            guard let frame = try await connection.nextFrame() else {
-                throw CommandError(.notDone, "the aggregator gave no answer", hint: "see its log")
-            }
-            let reply = try ControlReply(decoding: frame.controlBytes)
-            if case .error(let message, let hint) = reply { throw CommandError(.notDone, message, hint: hint) }
-            return reply
+        try await LocalSocket.withConnection(path: path) { try await ask(request, over: $0) }
+    }
+
+    /// Sends one request over an open connection and waits for its answer.
+    static func ask(_ request: ControlRequest, over connection: any PeerConnection) async throws -> ControlReply {
+        try await connection.send(Frame(controlBytes: try request.encoded()))
+        guard let frame = try await connection.nextFrame() else {
+            throw CommandError(.notDone, "the aggregator gave no answer", hint: "see its log")
         }
+        let reply = try ControlReply(decoding: frame.controlBytes)
+        if case .error(let message, let hint) = reply { throw CommandError(.notDone, message, hint: hint) }
+        return reply
     }
 
     static func status(at path: String) async throws -> FederationStatus {

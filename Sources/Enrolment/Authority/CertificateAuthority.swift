@@ -24,6 +24,8 @@ package struct CertificateAuthority: Sendable {
     package let federation: String
     package let rootBytes: [UInt8]
     package let issuingBytes: [UInt8]
+    /// When the issuing certificate ends, in seconds since 1970.
+    package let issuingEnd: Int64
     private let issuing: Certificate
     private let key: TLSKey
 
@@ -39,6 +41,7 @@ package struct CertificateAuthority: Sendable {
         rootBytes = root
         issuingBytes = issuing
         self.issuing = certificate
+        issuingEnd = Int64(certificate.notValidAfter.timeIntervalSince1970)
         self.key = key
     }
 

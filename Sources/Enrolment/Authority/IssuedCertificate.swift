@@ -52,6 +52,8 @@ package struct IssuedCertificate: Hashable, Sendable {
     /// PEM, as TLS reads it.
     package var pem: String { PEM.text(bytes) }
 
+    // MARK: Names
+
     private static func party(_ uri: String) -> (federation: String, PartyName)? {
         let parts = uri.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 5, parts[0] == "fl:", parts[1].isEmpty, PartyName.isFederation(parts[2]),
@@ -82,5 +84,20 @@ package enum PEM {
             documents.allSatisfy({ $0.discriminator == "CERTIFICATE" })
         else { throw .malformed }
         return documents.map(\.derBytes)
+    }
+
+    /// A private key and the certificate that belongs to it, from one text: key, certificate, then authorities.
+    ///
+    /// Both stand in one file because a file is replaced in one step and two are not.
+    /// - Throws: ``EnrolmentError`` `malformed`, or `badSignature` when they do not belong together.
+    package static func identity(_ text: String) throws(EnrolmentError) -> (key: TLSKey, certificate: IssuedCertificate)
+    {
+        guard let documents = try? PEMDocument.parseMultiple(pemString: text), documents.count >= 2,
+            documents[1].discriminator == "CERTIFICATE"
+        else { throw .malformed }
+        let key = try TLSKey(pem: documents[0].pemString)
+        let certificate = try IssuedCertificate(bytes: documents[1].derBytes)
+        guard certificate.publicKeyHash == key.publicKeyHash else { throw .badSignature }
+        return (key, certificate)
     }
 }

@@ -201,7 +201,7 @@ actor AggregatorLink {
         case .refusal(let code): throw LinkError.refused(code)
         case .ping: break
         case .welcome: throw LinkError.unexpectedMessage
-        case .studyOffer, .roundOpen, .studyEnded: return false
+        case .studyOffer, .roundOpen, .studyEnded, .renewed, .roster: return false
         }
         return true
     }

@@ -9,6 +9,7 @@ package enum AggregatorSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("aggregator-1") { try $0.execute(sql: first) }
         migrator.registerMigration("aggregator-2") { try $0.execute(sql: EntryTable.creation) }
+        migrator.registerMigration("aggregator-membership") { try $0.execute(sql: MembershipSchema.creation) }
         return migrator
     }
 

@@ -19,7 +19,7 @@ package enum SecretFile {
         package var description: String { "\(message) (\(hint))" }
     }
 
-    private static let largestByteCount = 1 << 16
+    private static let largestByteCount = 1 << 24
 
     /// Makes a folder of mode 0700, or checks that one is accessible to its owner only.
     package static func prepareFolder(_ path: String) throws {
@@ -71,6 +71,9 @@ package enum SecretFile {
     /// The bytes of a file that others may read.
     package static func readPublic(_ path: String) throws -> [UInt8] { try read(path, isSecret: false) }
 
+    /// Removes the file if it is there.
+    package static func remove(_ path: String) { unlink(path) }
+
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
     private static func read(_ path: String, isSecret: Bool) throws -> [UInt8] {
@@ -82,7 +85,7 @@ package enum SecretFile {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
             status.st_size <= largestByteCount
-        else { throw Failure("\(path) is not a file of at most 64 KiB", hint: "restore it from a backup") }
+        else { throw Failure("\(path) is not a file of at most 16 MiB", hint: "restore it from a backup") }
         if isSecret {
             guard status.st_mode & 0o077 == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
                 throw Failure(
@@ -114,21 +117,5 @@ package enum SecretFile {
         guard descriptor >= 0 else { return }
         fsync(descriptor)
         close(descriptor)
-    }
-}
-
-/// Ed25519 keys in files: the 32-byte seed in lower-case hexadecimal and a line feed.
-package enum StatementKeyFile {
-    package static func write(seed: [UInt8], to path: String) throws {
-        try SecretFile.write(Array((seed.hex + "\n").utf8), to: path)
-    }
-
-    package static func read(_ path: String) throws -> StatementKey {
-        let text = String(decoding: try SecretFile.read(path), as: UTF8.self)
-        guard text.last == "\n", let seed = [UInt8](hex: String(text.dropLast())), let key = StatementKey(seed: seed)
-        else {
-            throw SecretFile.Failure("there is no Ed25519 key in \(path)", hint: "restore it from a backup")
-        }
-        return key
     }
 }

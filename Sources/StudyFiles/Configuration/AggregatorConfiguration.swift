@@ -13,8 +13,12 @@ package struct AggregatorConfiguration: Hashable, Sendable {
     package var listen: NetworkAddress
     package var tls: TLSFiles
     package var logLevel: LogLevel
-    /// The members; empty means every site with a valid certificate.
-    package var sites: [SiteID]
+    /// The folder that `consilium federation init` made; unused with ``members``.
+    package var keysDirectory: String
+    /// Where newcomers connect.
+    package var enrolment: EnrolmentEndpoint
+    /// With certificates of another authority: a name in each certificate, and its site. Nil with our own.
+    package var members: [String: SiteID]?
     package var limits: Limits
 
     /// What one peer, or all of them, may make the aggregator hold.
@@ -28,16 +32,30 @@ package struct AggregatorConfiguration: Hashable, Sendable {
         }
     }
 
+    /// Where the port for newcomers is.
+    package struct EnrolmentEndpoint: Hashable, Sendable {
+        package var address: NetworkAddress
+        /// The name by which newcomers reach it; it stands in tokens.
+        package var name: String
+
+        package init(address: NetworkAddress, name: String) {
+            self.address = address
+            self.name = name
+        }
+    }
+
     package init(
         federation: String, stateDirectory: String, listen: NetworkAddress, tls: TLSFiles, logLevel: LogLevel,
-        sites: [SiteID], limits: Limits
+        keysDirectory: String, enrolment: EnrolmentEndpoint, members: [String: SiteID]?, limits: Limits
     ) {
         self.federation = federation
         self.stateDirectory = stateDirectory
         self.listen = listen
         self.tls = tls
         self.logLevel = logLevel
-        self.sites = sites
+        self.keysDirectory = keysDirectory
+        self.enrolment = enrolment
+        self.members = members
         self.limits = limits
     }
 }
@@ -53,7 +71,13 @@ extension AggregatorConfiguration {
             .setting("listen.port", .standard("7443"), "TCP port to listen on; 0 takes any free one"),
         ] + ConfigurationKey.tls + [
             .logLevel,
-            .file("sites", .described("every site with a valid certificate"), "list of the member sites"),
+            .keysDirectory,
+            .setting("enrolment.host", .described("as `listen.host`"), "address on which newcomers connect"),
+            .setting("enrolment.port", .standard("7444"), "TCP port for newcomers; 0 takes any free one"),
+            .setting("enrolment.name", .standard("localhost"), "the name by which newcomers reach it, for tokens"),
+            .setting(
+                "members", .described("those enrolled here"),
+                "file for certificates of another authority: lines `NAME: SITE`, a URI or DNS name of the certificate"),
             .setting("limits.maximumConnections", .standard("1024"), "connections held open at the same time"),
             .setting("limits.maximumModelBytes", .standard("1073741824"), "size of the largest model, in bytes"),
         ])
@@ -85,22 +109,41 @@ extension AggregatorConfiguration {
         let fields = try SchemaFields(DocumentReader(document), schema: Self.schema)
         let listen = try fields.section("listen")
         let limits = try fields.section("limits")
-        var sites: [SiteID] = []
-        for element in try fields.optional("sites")?.elements() ?? [] {
-            let site = try element.name()
-            guard !sites.contains(site) else { throw element.error("is listed twice", hint: "list each site once") }
-            sites.append(site)
-        }
+        let enrolment = try fields.section("enrolment")
+        let host = try listen.value("host").host()
+        let keys = try fields.value("keysDirectory").filePath(in: folder)
         self.init(
-            federation: try fields.value("federation").name().rawValue,
+            federation: try fields.value("federation").federation(),
             stateDirectory: try fields.value("stateDirectory").filePath(in: folder),
             listen: NetworkAddress(
-                host: try listen.value("host").host(), port: try listen.value("port").integer(0...65_535)),
-            tls: try TLSFiles(fields.section("tls"), folder: folder),
+                host: host, port: try listen.value("port").integer(0...65_535)),
+            tls: try TLSFiles(fields.optionalSection("tls"), folder: folder, keys: keys),
             logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
-            sites: sites,
+            keysDirectory: keys,
+            enrolment: EnrolmentEndpoint(
+                address: NetworkAddress(
+                    host: try enrolment.optional("host")?.host() ?? host,
+                    port: try enrolment.value("port").integer(0...65_535)),
+                name: try enrolment.value("name").host()),
+            members: try Self.members(fields.optional("members"), folder: folder),
             limits: Limits(
                 maximumConnections: try limits.value("maximumConnections").integer(1...1_000_000),
                 maximumModelBytes: try limits.value("maximumModelBytes").integer(4...1 << 40)))
+    }
+
+    /// Reads the file that maps names of certificates to sites.
+    private static func members(_ reader: DocumentReader?, folder: String) throws(DocumentError) -> [String: SiteID]? {
+        guard let reader else { return nil }
+        let path = try reader.filePath(in: folder)
+        let document: DocumentNode
+        do { document = try YAMLDocument.load(contentsOf: path) } catch {
+            throw reader.error("names a file that cannot be read as YAML", hint: "check \(path)")
+        }
+        guard case .mapping(let fields) = document.content else {
+            throw reader.error("names a file that is no mapping", hint: "lines `fl://FEDERATION/site/NAME: NAME`")
+        }
+        var members: [String: SiteID] = [:]
+        for field in fields { members[field.key] = try DocumentReader(field.value, path: "members").name() }
+        return members
     }
 }

@@ -44,10 +44,18 @@ package enum LogLevel: String, CaseIterable, Hashable, Sendable {
 extension ConfigurationKey {
     static let stateDirectory = setting(
         "stateDirectory", .standard("state"), "folder for everything that must survive a restart; made when absent")
+    static let keysDirectory = setting(
+        "keysDirectory", .standard("keys"), "folder of own keys and certificates, accessible to its owner alone")
     static let tls = [
-        setting("tls.certificate", .refused, "PEM file: own certificate, then the intermediate ones"),
-        setting("tls.privateKey", .refused, "PEM file of the private key, readable by its owner alone"),
-        setting("tls.authority", .refused, "PEM file of the authority that signed the other side's certificate"),
+        setting(
+            "tls.certificate", .described("`identity.pem` in `keysDirectory`"),
+            "PEM file: own certificate, then the intermediate ones"),
+        setting(
+            "tls.privateKey", .described("`identity.pem` in `keysDirectory`"),
+            "PEM file of the private key, readable by its owner alone"),
+        setting(
+            "tls.authority", .described("`authority.pem` in `keysDirectory`"),
+            "PEM file of the authority that signed the other side's certificate"),
     ]
     static let logLevel = setting(
         "log.level", .standard("info"), "one of " + LogLevel.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", ")
@@ -55,11 +63,18 @@ extension ConfigurationKey {
 }
 
 extension TLSFiles {
-    init(_ fields: SchemaFields, folder: String) throws(DocumentError) {
+    /// All three files of the section, or those in `keys` when there is no section: a mixture is a mistake.
+    init(_ section: SchemaFields?, folder: String, keys: String) throws(DocumentError) {
+        guard let section else {
+            self.init(
+                certificate: keys + "/identity.pem", privateKey: keys + "/identity.pem",
+                authority: keys + "/authority.pem")
+            return
+        }
         self.init(
-            certificate: try fields.value("certificate").filePath(in: folder),
-            privateKey: try fields.value("privateKey").filePath(in: folder),
-            authority: try fields.value("authority").filePath(in: folder))
+            certificate: try section.value("certificate").filePath(in: folder),
+            privateKey: try section.value("privateKey").filePath(in: folder),
+            authority: try section.value("authority").filePath(in: folder))
     }
 }
 
@@ -85,6 +100,17 @@ extension DocumentReader {
         }
         guard !text.isEmpty, isPlausible else {
             throw error("is not a host", hint: "a DNS name or an IP address, without port or scheme")
+        }
+        return text
+    }
+
+    /// A federation's name: names joined by dots, like a host's.
+    func federation() throws(DocumentError) -> String {
+        let text = try string(maximumLength: 64)
+        guard text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ SiteID(String($0)) != nil })
+        else {
+            throw error(
+                "is no federation's name", hint: "labels of a-z, 0-9 and -, joined by dots, as in its certificates")
         }
         return text
     }

@@ -16,6 +16,7 @@ extension SiteConfiguration {
             .setting("aggregator.serverName", .described("the host"), "the name its certificate must carry"),
             .setting("aggregator.proxy.host", .described("no proxy"), "HTTP proxy that supports CONNECT"),
             .setting("aggregator.proxy.port", .described("required with a proxy"), "TCP port of the proxy"),
+            .keysDirectory,
         ] + ConfigurationKey.tls + [.logLevel] + [
             .file(
                 "policy", .standard("policy.yaml"), "file with what the hospital allows; without it nothing is allowed")
@@ -54,11 +55,12 @@ extension SiteConfiguration {
             }
             datasets.append(dataset)
         }
+        let keys = try fields.value("keysDirectory").filePath(in: folder)
         self.init(
             site: try fields.value("site").name(),
             stateDirectory: try fields.value("stateDirectory").filePath(in: folder),
             aggregator: try AggregatorEndpoint(fields.section("aggregator")),
-            tls: try TLSFiles(fields.section("tls"), folder: folder),
+            tls: try TLSFiles(fields.optionalSection("tls"), folder: folder, keys: keys), keysDirectory: keys,
             logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
             datasets: datasets, policyFile: try fields.value("policy").filePath(in: folder))
     }

@@ -10,6 +10,8 @@ package struct SiteConfiguration: Hashable, Sendable {
     package var stateDirectory: String
     package var aggregator: AggregatorEndpoint
     package var tls: TLSFiles
+    /// The folder that `consilium site join` filled.
+    package var keysDirectory: String
     package var logLevel: LogLevel
     /// By distinct names.
     package var datasets: [Dataset]
@@ -28,13 +30,14 @@ package struct SiteConfiguration: Hashable, Sendable {
     }
 
     package init(
-        site: SiteID, stateDirectory: String, aggregator: AggregatorEndpoint, tls: TLSFiles, logLevel: LogLevel,
-        datasets: [Dataset], policyFile: String
+        site: SiteID, stateDirectory: String, aggregator: AggregatorEndpoint, tls: TLSFiles, keysDirectory: String,
+        logLevel: LogLevel, datasets: [Dataset], policyFile: String
     ) {
         self.site = site
         self.stateDirectory = stateDirectory
         self.aggregator = aggregator
         self.tls = tls
+        self.keysDirectory = keysDirectory
         self.logLevel = logLevel
         self.datasets = datasets
         self.policyFile = policyFile

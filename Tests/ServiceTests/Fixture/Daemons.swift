@@ -123,12 +123,14 @@ final class DaemonFederation: Sendable {
     /// Starts an aggregator, and waits until it listens when it has the usual state directory.
     func startAggregator(state: String = "aggregator") async throws -> Daemon {
         let path = "\(folder)/\(state).yaml"
+        try members.map { "\"fl://test/site/\($0)\": \($0)\n" }.joined()
+            .write(toFile: "\(folder)/members.yaml", atomically: true, encoding: .utf8)
         try """
         federation: test
         stateDirectory: \(state)
         listen: {host: 127.0.0.1, port: \(port)}
         \(try tls("aggregator"))
-        sites: [\(members.joined(separator: ", "))]
+        members: \(folder)/members.yaml
 
         """.write(toFile: path, atomically: true, encoding: .utf8)
         let announcement = "\(folder)/\(state)/listening.json"

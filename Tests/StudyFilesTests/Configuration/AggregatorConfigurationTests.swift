@@ -38,7 +38,9 @@ import Testing
                     tls: TLSFiles(
                         certificate: "/etc/consilium/tls/aggregator.pem",
                         privateKey: "/etc/consilium/tls/aggregator.key", authority: "/etc/consilium/tls/authority.pem"),
-                    logLevel: .info, sites: [],
+                    logLevel: .info, keysDirectory: "/etc/consilium/keys",
+                    enrolment: .init(address: NetworkAddress(host: "127.0.0.1", port: 7444), name: "localhost"),
+                    members: nil,
                     limits: .init(maximumConnections: 1024, maximumModelBytes: 1 << 30)))
     }
 
@@ -49,21 +51,21 @@ import Testing
                 stateDirectory: /var/lib/consilium
                 listen: {host: "::", port: 0}
                 log: {level: warning}
-                sites: [cleveland, budapest]
+                enrolment: {host: 10.0.0.1, port: 0, name: join.example.org}
                 limits: {maximumConnections: 10, maximumModelBytes: 4000}
                 """)
         #expect(aggregator.stateDirectory == "/var/lib/consilium")
         #expect(aggregator.listen == NetworkAddress(host: "::", port: 0))
         #expect(aggregator.logLevel == .warning)
-        #expect(aggregator.sites.map(\.rawValue) == ["cleveland", "budapest"])
+        #expect(
+            aggregator.enrolment
+                == .init(address: NetworkAddress(host: "10.0.0.1", port: 0), name: "join.example.org"))
         #expect(aggregator.limits == .init(maximumConnections: 10, maximumModelBytes: 4000))
     }
 
     @Test(arguments: [
-        ("sites: [a, a]", 6, 12, "`sites[1]` is listed twice", "list each site once"),
         (
-            "sites: [A]", 6, 9, "`sites[0]` is not a usable name",
-            "1 to 63 of a-z, 0-9 and -, not starting or ending with -"
+            "members: /absent.yaml", 6, 10, "`members` names a file that cannot be read as YAML", "check /absent.yaml"
         ),
         ("listen: {port: 65536}", 6, 16, "`listen.port` is out of range", "from 0 to 65535"),
         ("listen: {address: x}", 6, 10, "`listen` has an unknown key", "known keys: host, port"),
@@ -77,7 +79,7 @@ import Testing
         ),
         (
             "datasets: []", 6, 1, "the document has an unknown key",
-            "known keys: federation, stateDirectory, listen, tls, log, sites, limits"
+            "known keys: federation, stateDirectory, listen, tls, log, keysDirectory, enrolment, members, limits"
         ),
     ])
     func mistakesAreFoundAtTheirPlace(_ text: String, line: Int, column: Int, problem: String, hint: String) throws {

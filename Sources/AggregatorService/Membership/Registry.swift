@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The membership of a federation with an authority of its own: requests in, certificates and rosters out.
+
+package import Enrolment
+package import Federation
+package import Logging
+package import PeerTransport
+package import Randomness
+package import Store
+import Synchronization
+
+/// Owns invitations, members, certificates, deny list and roster.
+///
+/// One step at a time, each wholly: decide on a copy (pure), make it durable, then take the copy and answer.
+package actor Registry: MemberDirectory {
+    /// What handshakes and sessions read without waiting.
+    private struct Snapshot: Sendable {
+        var sites: Set<SiteID> = []
+        /// The newest certificate's key, and earlier ones that are still valid, of everybody who may come.
+        var keys: [[UInt8]: PartyName] = [:]
+        var roster: (roster: [UInt8], denyList: [UInt8])?
+    }
+
+    package nonisolated let folder: AuthorityFolder
+    let store: AggregatorStore
+    let clock: @Sendable () -> Int64
+    let random: RandomSource
+    let logger: Logger
+    private let snapshot = Mutex(Snapshot())
+    private let listeners = Mutex<[@Sendable () -> Void]>([])
+    var machine: EnrolmentStateMachine
+    var book: MemberBook
+    var returns: [PartyName: RenewalRequest]
+    var denyList: DenyList
+    var rosterNow: Roster?
+    private var isBusy = false
+    private var queue: [CheckedContinuation<Void, Never>] = []
+
+    /// Reads what is stored; a new federation begins with an empty deny list.
+    ///
+    /// - Parameter clock: seconds since 1970.
+    /// - Throws: ``StoreError``, `SecretFile.Failure`.
+    package init(
+        folder: AuthorityFolder, store: AggregatorStore, clock: @escaping @Sendable () -> Int64,
+        random: RandomSource = .system, logger: Logger
+    ) async throws {
+        self.folder = folder
+        self.store = store
+        self.clock = clock
+        self.random = random
+        self.logger = logger
+        let stored = try await store.membership()
+        var invitations: [Invitation] = []
+        for kept in stored.invitations {
+            let plain = kept.invitation
+            invitations.append(
+                Invitation(
+                    tokenID: plain.tokenID, party: plain.party,
+                    proofKey: try folder.unseal(kept.sealedProofKey, for: plain.tokenID), expiry: plain.expiry,
+                    phase: plain.phase, wrongProofs: plain.wrongProofs, submission: plain.submission,
+                    certificate: plain.certificate))
+        }
+        var known: [[UInt8]: PartyName] = [:]
+        for record in stored.certificates { known[record.certificate.publicKeyHash.bytes] = record.certificate.party }
+        machine = EnrolmentStateMachine(invitations: invitations, knownKeys: known)
+        book = MemberBook(members: stored.members, certificates: stored.certificates)
+        returns = Dictionary(stored.returns.map { ($0.party, $0) }, uniquingKeysWith: { first, _ in first })
+        rosterNow = stored.roster
+        if let list = stored.denyList {
+            denyList = list
+        } else {
+            denyList = try DenyList(
+                federation: folder.descriptor.federation, number: 0, issued: clock(), denials: [],
+                signedBy: folder.authorityKey)
+            try await store.apply([.denyList(denyList)])
+        }
+        publish()
+    }
+
+    // MARK: For sessions
+
+    package nonisolated var sites: Set<SiteID> { snapshot.withLock { $0.sites } }
+
+    package nonisolated var roster: (roster: [UInt8], denyList: [UInt8])? { snapshot.withLock { $0.roster } }
+
+    /// The member behind a certificate; nil when its key is not, or no longer, a member's.
+    package nonisolated func member(for identity: PeerIdentity) -> PartyName? {
+        guard identity.consortium == folder.descriptor.federation,
+            let party = snapshot.withLock({ $0.keys[identity.publicKeyHash] }),
+            identity.memberID == party.id.rawValue, identity.role?.rawValue == party.role.rawValue
+        else { return nil }
+        return party
+    }
+
+    package nonisolated func site(for identity: PeerIdentity) -> SiteID? {
+        guard let party = member(for: identity), party.role == .site else { return nil }
+        return party.id
+    }
+
+    /// Who may connect to the members' port.
+    package nonisolated var gate: PeerGate {
+        let gate = PeerGate(
+            now: clock, check: { [weak self] identity in self?.member(for: identity) == nil ? .denied : nil })
+        onChange { gate.recheck() }
+        return gate
+    }
+
+    /// Is called after every change of the membership.
+    package nonisolated func onChange(_ body: @escaping @Sendable () -> Void) { listeners.withLock { $0.append(body) } }
+
+    // MARK: Steps
+
+    /// Runs one step alone.
+    func alone<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        if isBusy {
+            await withCheckedContinuation { queue.append($0) }
+        } else {
+            isBusy = true
+        }
+        defer {
+            if queue.isEmpty { isBusy = false } else { queue.removeFirst().resume() }
+        }
+        return try await body()
+    }
+
+    /// Tells sessions and gates what holds now.
+    func publish() {
+        var next = Snapshot()
+        next.sites = Set(book.sites.map(\.party.id))
+        for record in book.certificates.values {
+            let party = record.certificate.party
+            guard let member = book.members[party], !member.isRevoked else { continue }
+            if !denyList.denies(record.certificate.publicKeyHash) {
+                next.keys[record.certificate.publicKeyHash.bytes] = party
+            }
+        }
+        if let rosterNow { next.roster = (rosterNow.bytes, denyList.bytes) }
+        let snapshot = next
+        self.snapshot.withLock { $0 = snapshot }
+        for listener in listeners.withLock({ $0 }) { listener() }
+    }
+
+    func stored(_ invitation: Invitation) throws -> StoredInvitation {
+        StoredInvitation(
+            invitation: invitation, sealedProofKey: try folder.seal(invitation.proofKey, for: invitation.tokenID))
+    }
+
+    /// An entry signed by the aggregator.
+    func entry(_ kind: EntryKind, _ body: [String: CanonicalValue], at now: Int64) throws -> Entry {
+        try Entry(
+            kind, study: nil, actor: "aggregator", body: body, at: EntryTime(seconds: now),
+            signedBy: folder.statementKey)
+    }
+
+    func facts(_ party: PartyName) -> [String: CanonicalValue] {
+        ["role": .string(party.role.rawValue), "name": .string(party.id.rawValue)]
+    }
+
+    /// The next roster over the members of `book`, with its entry.
+    func nextRoster(_ book: MemberBook, _ denyList: DenyList, at now: Int64) throws -> (Roster, [MembershipChange]) {
+        let entries = book.sites.map {
+            Roster.Entry(
+                site: $0.party.id, certificate: $0.certificate.bytes, keys: $0.keys, sinceEpoch: $0.sinceEpoch)
+        }
+        let roster = try Roster(
+            Roster.Content(
+                federation: folder.descriptor.federation, epoch: (rosterNow?.content.epoch ?? 0) + 1,
+                previous: rosterNow?.hash, issued: now, denyList: denyList,
+                issuingCertificate: folder.authority.issuingBytes, entries: entries),
+            signedBy: folder.statementKey)
+        let entry = try entry(
+            .rosterEpoch,
+            [
+                "epoch": .integer(Int64(roster.content.epoch)), "roster": .string(roster.hash.hex),
+                "denyNumber": .integer(Int64(denyList.number)), "sites": .integer(Int64(entries.count)),
+            ], at: now)
+        return (roster, [.roster(roster), .entry(entry)])
+    }
+}
