@@ -183,7 +183,7 @@ let package = Package(
             swiftSettings: shared),
         .testTarget(
             name: "StoreTests", dependencies: ["Federation", grdb, "PowerCut", "Store"],
-            swiftSettings: shared),
+            exclude: ["Schemas"], swiftSettings: shared),
         .testTarget(
             name: "StudyFilesTests",
             dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles"],

@@ -23,8 +23,7 @@ struct ConsiliumCommand: AsyncParsableCommand {
         version: programVersion,
         subcommands: [
             DemoCommand.self, SimulateCommand.self, FederationCommand.self, StudyCommand.self, SiteCommand.self,
-            DataCommand.self, ModelCommand.self,
-            CompletionsCommand.self,
+            DataCommand.self, ModelCommand.self, BackupCommand.self, RestoreCommand.self, CompletionsCommand.self,
         ])
 }
 

@@ -33,6 +33,9 @@ package struct BatchSequence: Sendable {
         generator = SeededGenerator(seed: order.seed, stream: "batches/\(order.round)")
     }
 
+    /// Whether every row has been in as many batches as any other.
+    package var isAtEndOfEpoch: Bool { position == rows.count }
+
     /// The rows of the next batch. Allocates nothing.
     package mutating func next() -> ArraySlice<Int32> {
         if position == rows.count {

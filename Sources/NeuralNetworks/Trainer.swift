@@ -34,13 +34,16 @@ package final class Trainer {
     ///   - totalGlobalSteps: The steps of the whole study.
     ///   - proximal: FedProx's μ and the global model it pulls towards.
     ///   - correction: SCAFFOLD's c − cᵢ, added to every gradient.
+    ///   - checkpoint: Where an earlier run with the same arguments had come to; this one goes on there, to the bit.
+    ///   - saving: Gets the state of this run when it is due, after `onBatch`.
     ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
     ///     a cancellation, ends the run.
     /// - Throws: ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
     package func run(
         parameters: inout [Float], features: [Float], targets: [Float], plan: LocalTraining, order: BatchOrder,
         firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
-        correction: [Float]? = nil, onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in }
+        correction: [Float]? = nil, from checkpoint: TrainingCheckpoint? = nil, saving: CheckpointSaving? = nil,
+        onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in }
     ) throws -> TrainingSummary {
         try check(parameters, features, targets, plan, firstGlobalStep, totalGlobalSteps, proximal, correction)
         prepareMemory(rows: targets.count, plan: plan)
@@ -50,8 +53,20 @@ package final class Trainer {
         var weights = GradientWeights(
             optimizer: plan.optimizer, baseRate: plan.learningRate, proximalWeight: proximal?.mu ?? 0)
         var (lossSum, examples, rateSum) = (0.0, 0, 0.0)
+        func learningRate(_ step: Int) -> Double {
+            plan.schedule.rate(base: plan.learningRate, step: firstGlobalStep + step, totalSteps: totalGlobalSteps)
+        }
+        if let checkpoint {
+            try restore(checkpoint, &parameters, &dropout, plan: plan)
+            lossSum = checkpoint.lossSum
+            for step in 0..<checkpoint.steps {
+                examples += batches.next().count
+                weights.advance(rate: learningRate(step))
+                rateSum += learningRate(step)
+            }
+        }
 
-        for step in 0..<plan.steps {
+        for step in (checkpoint?.steps ?? 0)..<plan.steps {
             let batch = batches.next()
             gather(batch, features, targets)
             let loss = unsafe parameters.withUnsafeBufferPointer {
@@ -61,8 +76,7 @@ package final class Trainer {
             lossSum += loss * Double(batch.count)
             examples += batch.count
 
-            let rate = plan.schedule.rate(
-                base: plan.learningRate, step: firstGlobalStep + step, totalSteps: totalGlobalSteps)
+            let rate = learningRate(step)
             adjustGradients(parameters, proximal, correction)
             unsafe parameters.withUnsafeMutableBufferPointer {
                 unsafe plan.optimizer.update(
@@ -71,6 +85,11 @@ package final class Trainer {
             weights.advance(rate: rate)
             rateSum += rate
             try onBatch(step, loss)
+            guard let saving, step + 1 < plan.steps, saving.isDue(batches.isAtEndOfEpoch) else { continue }
+            try saving.save(
+                TrainingCheckpoint(
+                    steps: step + 1, lossSum: lossSum, dropout: dropout?.words ?? [], parameters: parameters,
+                    optimizerState: unsafe Array(optimizerState.elements)))
         }
 
         guard unsafe parameters.withUnsafeBufferPointer(allFinite) else { throw TrainingError.nonFiniteParameters }
@@ -88,6 +107,25 @@ package final class Trainer {
             optimizerState.clear()
         } else {
             optimizerState = FloatBuffer(count: stateCount)
+        }
+    }
+
+    /// Takes over what cannot be replayed.
+    private func restore(
+        _ checkpoint: TrainingCheckpoint, _ parameters: inout [Float], _ dropout: inout SeededGenerator?,
+        plan: LocalTraining
+    ) throws(TrainingError) {
+        guard (0...plan.steps).contains(checkpoint.steps), let generator = SeededGenerator(words: checkpoint.dropout)
+        else { throw .invalidPlan(.checkpoint) }
+        for (values, expected) in [
+            (checkpoint.parameters, network.parameterCount), (checkpoint.optimizerState, optimizerState.count),
+        ] where values.count != expected {
+            throw .wrongCount(.checkpoint, expected: expected, actual: values.count)
+        }
+        parameters = checkpoint.parameters
+        dropout = generator
+        unsafe checkpoint.optimizerState.withUnsafeBufferPointer { saved in
+            unsafe _ = optimizerState.elements.update(fromContentsOf: saved)
         }
     }
 

@@ -10,6 +10,7 @@ package enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible 
         case targets
         case proximalReference = "reference parameters of the proximal term"
         case correction = "elements of the gradient correction"
+        case checkpoint = "numbers of a checkpoint"
     }
 
     /// The part of a ``LocalTraining`` that makes no sense.
@@ -21,6 +22,7 @@ package enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible 
         case schedule = "learning-rate schedule"
         case optimizer
         case proximalTerm = "proximal term"
+        case checkpoint
     }
 
     case noExamples

@@ -35,6 +35,15 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
         self.state = state
     }
 
+    /// The state, from which ``init(words:)`` goes on: four words.
+    package var words: [UInt64] { [state.0, state.1, state.2, state.3] }
+
+    /// Goes on where a generator with these ``words`` stood; nil for words that no generator has.
+    package init?(words: [UInt64]) {
+        guard words.count == 4, words.contains(where: { $0 != 0 }) else { return nil }
+        state = (words[0], words[1], words[2], words[3])
+    }
+
     /// The next 64 bits.
     package mutating func next() -> UInt64 {
         step()

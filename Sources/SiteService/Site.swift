@@ -96,13 +96,26 @@ package actor Site {
     ///
     /// - Throws: ``StoreError`` when the site's own store fails. A network that is down is not an error.
     package func run(connect: @escaping @Sendable () async throws -> any PeerConnection) async throws {
+        if try await store.noticeRestore(at: wallMilliseconds()) {
+            logger.warning(
+                "the store is older than what ran here: rounds that were open are closed, and of each study the first round from now on is left out",
+                metadata: ["hint": "this is expected after `consilium restore`"])
+        }
         try await sweepFiles()
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.keepConnected(connect) }
             if let membership { group.addTask { try await self.keepRenewed(membership) } }
             group.addTask {
                 try await withThrowingDiscardingTaskGroup { rounds in
-                    for await item in self.work { rounds.addTask { try await self.perform(item) } }
+                    for await item in self.work {
+                        rounds.addTask {
+                            do { try await self.perform(item) } catch {
+                                // The loop around this waits for work, not for tasks: it would never end.
+                                self.workInput.finish()
+                                throw error
+                            }
+                        }
+                    }
                 }
             }
             // Rounds may be waiting for a link that will not come: the group could not end before they are told.

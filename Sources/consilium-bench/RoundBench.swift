@@ -148,7 +148,8 @@ struct BenchStudy: Sendable {
 
         func update(
             of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-            controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+            controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+            onProgress: (Int) throws -> Void
         ) throws -> LocalUpdate {
             LocalUpdate(
                 change: change,

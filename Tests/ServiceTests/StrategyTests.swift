@@ -2,6 +2,7 @@
 // Every strategy through real sites, real training and the ring; SCAFFOLD's controls under faults.
 
 import Federation
+import Foundation
 import NeuralNetworks
 import SiteService
 import Store
@@ -159,6 +160,15 @@ struct StrategyTests {
                 #expect(try await federation.round(.training, number)?.state == .abandoned)
                 #expect(try await federation.round(.training, number, attempt: 2)?.summary?.survivors == 4)
             }
+            for site in federation.sites {
+                // The released model and the latest controls; nothing of the attempts that came to nothing.
+                let needed = try await site.store.neededFiles(in: .models)
+                try await eventually("\(site.plan.name) keeps only what it needs") {
+                    let files = try FileManager.default.contentsOfDirectory(
+                        atPath: "\(federation.folder)/\(site.plan.name)/models")
+                    return Set(files) == needed
+                }
+            }
             try await Self.expectControlsAgree(federation, rounds: 4)
         }
     }
@@ -171,12 +181,13 @@ private struct GatedTraining: UpdateMaking {
 
     func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate {
         if round == self.round { try gate.wait { try onProgress(0) } }
         return try LocalTrainer().update(
             of: local, preprocessing: preprocessing, round: round, parameters: parameters, controls: controls,
-            onProgress: onProgress)
+            checkpoints: checkpoints, onProgress: onProgress)
     }
 }
 
@@ -189,12 +200,13 @@ private final class FailingOnce: UpdateMaking {
 
     func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate {
         let fails = failing.withLock { $0.remove(round) != nil }
         if fails { throw WithheldError(.nonFinite) }
         return try LocalTrainer().update(
             of: local, preprocessing: preprocessing, round: round, parameters: parameters, controls: controls,
-            onProgress: onProgress)
+            checkpoints: checkpoints, onProgress: onProgress)
     }
 }

@@ -14,6 +14,11 @@ extension Coordinator {
     /// whose sum was not finished is summed again from its uploads.
     /// - Throws: ``StoreError``, or an error that says which study in the store cannot be read.
     func restore() async throws {
+        if try await store.noticeRestore(at: wallMilliseconds()) {
+            logger.warning(
+                "the store is older than what ran here: the rounds that were open are abandoned and tried again",
+                metadata: ["hint": "this is expected after `consilium restore`"])
+        }
         try await sweepFiles()
         for record in try await store.studies() {
             let study = try Study(canonicalBytes: record.canonicalBytes)

@@ -45,6 +45,7 @@ extension Coordinator {
         try await store.openRound(
             study: hash, id: id, taskHash: current.taskHash, taskBytes: task.canonicalBytes, cohort: cohort,
             at: wallMilliseconds())
+        try await store.markPosition()
         runs[hash]?.current = current
         logger.info(
             "round opened",
@@ -158,9 +159,11 @@ extension Coordinator {
 
     private func startSum(_ id: RoundID, survivors: [SiteID], study hash: Digest) {
         guard let run = runs[hash], let current = run.current else { return }
+        // A site that has declined since it delivered is in the sum, so it counts as a member here.
+        let members = run.accepted.union(survivors).count
         enqueue(
             SumWork(
-                study: run.study, id: id, survivors: survivors, members: run.accepted.count, sites: current.task.sites,
+                study: run.study, id: id, survivors: survivors, members: members, sites: current.task.sites,
                 sum: current.sum, model: run.model, controls: run.controls, moments: run.moments, vault: vault))
     }
 

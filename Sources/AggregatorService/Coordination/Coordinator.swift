@@ -15,17 +15,28 @@ package struct AggregatorSettings: Sendable {
 
     /// The largest model file a study may have.
     package var maximumModelBytes: Int
+    /// How long a new connection may take to say hello: until then it costs a place and has given nothing.
+    package var helloTimeout: Duration
 
     /// - Parameter members: who may take part; asked anew whenever it matters.
-    package init(federation: String, members: any MemberDirectory, maximumModelBytes: Int = 1 << 30) {
+    package init(
+        federation: String, members: any MemberDirectory, maximumModelBytes: Int = 1 << 30,
+        helloTimeout: Duration = .seconds(10)
+    ) {
         self.federation = federation
         self.members = members
         self.maximumModelBytes = maximumModelBytes
+        self.helloTimeout = helloTimeout
     }
 
     /// Settings with members that never change.
-    package init(federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30) {
-        self.init(federation: federation, members: FixedMembers(members), maximumModelBytes: maximumModelBytes)
+    package init(
+        federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30,
+        helloTimeout: Duration = .seconds(10)
+    ) {
+        self.init(
+            federation: federation, members: FixedMembers(members), maximumModelBytes: maximumModelBytes,
+            helloTimeout: helloTimeout)
     }
 }
 
@@ -36,7 +47,7 @@ package struct AggregatorSettings: Sendable {
 /// durable, then tell the sites.
 actor Coordinator {
     nonisolated let federation: String
-    let settings: AggregatorSettings
+    nonisolated let settings: AggregatorSettings
     let store: AggregatorStore
     let vault: FileVault
     let workers: NIOThreadPool

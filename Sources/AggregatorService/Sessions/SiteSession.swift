@@ -148,7 +148,17 @@ final class SiteSession: Sendable {
     }
 
     private func greet() async throws {
-        guard let frame = try await connection.nextFrame() else { throw SessionError(.protocolViolation) }
+        let hello = try await withThrowingTaskGroup(of: Frame?.self) { group in
+            group.addTask { try await self.connection.nextFrame() }
+            group.addTask {
+                try await Task.sleep(for: self.coordinator.settings.helloTimeout)
+                await self.connection.close()
+                throw SessionError(.protocolViolation)
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? nil
+        }
+        guard let frame = hello else { throw SessionError(.protocolViolation) }
         guard frame.kind == .control, case .hello(let versions, _) = try SiteMessage(decoding: frame.controlBytes)
         else { throw SessionError(.protocolViolation) }
         guard let version = WireLimits.versions.first(where: versions.contains) else { throw SessionError(.version) }

@@ -33,6 +33,10 @@ package enum WithholdReason: String, CaseIterable, Hashable, Sendable {
     case notPermitted
     /// Something at the site failed; its own log says what.
     case localFailure
+    /// The site's state was restored from a backup, and it may have answered this task before.
+    case restored
+    /// The site delivered a vector for this attempt at the round before: the aggregator's state went back.
+    case answeredBefore
 }
 
 /// Why the server did not use what a site sent.
@@ -83,6 +87,8 @@ package enum Participation: Hashable, Sendable {
         case .withheld(.outsideHours): "withheld: its policy allows no rounds at this hour"
         case .withheld(.notPermitted): "withheld: its policy or approval does not cover the round"
         case .withheld(.localFailure): "withheld: a failure at the site, see its log"
+        case .withheld(.restored): "withheld: restored from a backup, it takes part from the next round on"
+        case .withheld(.answeredBefore): "withheld: it answered this round before; was the aggregator restored?"
         case .refused(.wrongLength): "refused: its vector has the wrong length"
         case .refused(.wrongDigest): "refused: its vector was damaged on the way"
         case .refused(.malformedVector): "refused: its vector is malformed"

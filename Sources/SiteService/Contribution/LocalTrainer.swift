@@ -10,11 +10,13 @@ package protocol UpdateMaking: Sendable {
     /// - Parameters:
     ///   - parameters: the global model, `[parameterCount]`.
     ///   - controls: SCAFFOLD's (server, own) control variates, each `[parameterCount]`.
+    ///   - checkpoints: where the training of this task may be kept on the way, and was.
     ///   - onProgress: called with the number of steps done; what it throws ends the training.
     /// - Throws: ``WithheldError``, or what `onProgress` throws.
     func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate
 }
 
@@ -24,7 +26,8 @@ package struct LocalTrainer: UpdateMaking {
 
     package func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate {
         let rows = local.trainingRows
         guard !rows.isEmpty else { throw WithheldError(.noUsableRows) }
@@ -45,7 +48,8 @@ package struct LocalTrainer: UpdateMaking {
                     batchSize: training.batchSize, steps: steps),
                 order: BatchOrder(seed: training.seed, round: round),
                 firstGlobalStep: (round - 1) * steps, totalGlobalSteps: local.study.federation.rounds * steps,
-                proximal: mu > 0 ? (mu, parameters) : nil, correction: correction,
+                proximal: mu > 0 ? (mu, parameters) : nil, correction: correction, from: checkpoints.load(),
+                saving: checkpoints.saving,
                 onBatch: { step, _ in try onProgress(step + 1) })
         } catch let error as TrainingError {
             switch error {

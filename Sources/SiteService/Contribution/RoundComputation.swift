@@ -19,6 +19,7 @@ struct RoundComputation: Sendable {
     let updates: any UpdateMaking
     let vault: FileVault
     let memory: ParameterMemory
+    let checkpoints: CheckpointFile
 
     /// Computes the vector and writes it to the vault.
     ///
@@ -63,7 +64,7 @@ struct RoundComputation: Sendable {
             }
             let update = try updates.update(
                 of: local, preprocessing: model.preprocessing, round: task.id.round, parameters: parameters,
-                controls: controls, onProgress: onProgress)
+                controls: controls, checkpoints: checkpoints, onProgress: onProgress)
             return try local.writeTraining(update, sites: task.sites, roundingKey: roundingKey, to: sink)
         }
     }

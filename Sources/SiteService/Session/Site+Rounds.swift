@@ -31,6 +31,7 @@ extension Site {
             if try await store.round(taskHash: hash) != nil {
                 try await store.finishRound(
                     taskHash: hash, state: .withheld, reason: withheld.reason.rawValue, at: wallMilliseconds())
+                try CheckpointFile.remove(task: hash, from: vault)
             }
             tell(.withheld(task: hash, withheld.reason))
         } catch is CancellationError where !isStopping {
@@ -51,13 +52,21 @@ extension Site {
         guard task.fits(accepted.local.study), task.inputs.allSatisfy({ accepted.local.admits($0) }) else {
             throw WithheldError(.taskMismatch)
         }
+        guard try await !store.hasAnswered(task.id, of: task.study, otherThan: hash) else {
+            logger.error(
+                "the aggregator asks again for what this site has answered: its state went back in time",
+                metadata: ["kind": "\(task.id.kind.rawValue)", "round": "\(task.id.round)"])
+            throw WithheldError(.answeredBefore)
+        }
+        guard try await !store.mayHaveAnswered(task.id, of: task.study) else { throw WithheldError(.restored) }
         let record = try await store.beginRound(
             taskHash: hash, study: task.study, id: task.id, at: wallMilliseconds())
         switch record.state {
         case .computing: break
         case .ready, .delivered:
             guard let saved = record.upload, let file = try? vault.file(saved) else {
-                throw WithheldError(.localFailure)
+                // A delivered vector is removed when its round has ended: only an aggregator that went back asks.
+                throw WithheldError(record.state == .delivered ? .answeredBefore : .localFailure)
             }
             return file
         case .withheld: throw WithheldError(record.reason.flatMap(WithholdReason.init(rawValue:)) ?? .localFailure)
@@ -68,14 +77,17 @@ extension Site {
             files[input.name] = try await fetch(input, for: (hash, cancellation))
         }
         try cancellation.check()
+        try await store.markPosition()
         // The seed is on disk before the first bit drawn from it is used; a repeated round repeats its bytes.
         let random = random
         let seed = try await store.roundingSeed(for: task.study) { random.bytes(32) }
         let roundingKey = Digest(of: seed + hash.bytes, domain: "consilium/rounding/v1\n").bytes
         let ownControls = try await ownControls(of: task.study, before: task.id.round)
+        let checkpoints = CheckpointFile(vault: vault, task: hash, pause: settings.checkpointPause)
         let computation = RoundComputation(
             local: accepted.local, task: task, model: files["model"], serverControls: files["controls"],
-            ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault, memory: memory)
+            ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault, memory: memory,
+            checkpoints: checkpoints)
         let progress = progressReporter(task: hash, cancellation: cancellation)
         let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
             Result { try computation.run(onProgress: progress) }
@@ -90,6 +102,7 @@ extension Site {
             taskHash: hash, upload: computed.upload, controls: computed.controls, loss: computed.loss,
             rows: computed.rows,
             computeSeconds: computed.seconds, at: wallMilliseconds())
+        try checkpoints.remove()
         return computed.upload
     }
 
@@ -181,7 +194,10 @@ extension Site {
     /// The round has ended: its vector has served, and SCAFFOLD's control counts from now on.
     func tidy(after task: Digest, wasClosed: Bool) async throws {
         let settled = try await store.settleControls(taskHash: task, isKept: wasClosed)
-        if settled != nil, let record = try await store.round(taskHash: task) { try await dropOlderControls(record) }
+        if let settled, let record = try await store.round(taskHash: task) {
+            try await dropOlderControls(record)
+            if !wasClosed { try await removeUnlessNeeded([settled]) }
+        }
         try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
     }
 
@@ -189,9 +205,15 @@ extension Site {
     private func dropOlderControls(_ record: SiteRoundRecord) async throws {
         guard let latest = try await store.latestModel(study: record.study, role: .controls) else { return }
         let replaced = try await store.forgetModels(study: record.study, role: .controls, before: latest.round)
-        let needed = try await store.neededFiles(in: .models)
-        for record in replaced where !needed.contains(record.blob.digest.hex) {
-            if let file = try? vault.file(record.blob) { try vault.remove(file) }
+        try await removeUnlessNeeded(replaced.map(\.blob))
+    }
+
+    /// Removes files of models and controls; equal ones are one file, which another round or study may need.
+    private func removeUnlessNeeded(_ blobs: [BlobReference]) async throws {
+        var needed = try await store.neededFiles(in: .models)
+        needed.formUnion(latestInputs.values.joined().map(\.digest.hex))
+        for blob in blobs where !needed.contains(blob.digest.hex) {
+            if let file = try? vault.file(blob) { try vault.remove(file) }
         }
     }
 
@@ -199,6 +221,7 @@ extension Site {
     func forgetVector(of task: Digest, reason: String) async throws {
         guard let record = try await store.round(taskHash: task) else { return }
         if let upload = record.upload { try vault.remove(upload) }
+        try CheckpointFile.remove(task: task, from: vault)
         guard !record.state.isSettled else { return }
         try await store.finishRound(taskHash: task, state: .ended, reason: reason, at: wallMilliseconds())
     }

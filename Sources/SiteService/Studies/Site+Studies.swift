@@ -34,7 +34,8 @@ extension Site {
             // An approval with the content it was given for outlives data that changed: else the next offer would fix
             // the changed content. Only a person or the policy takes it away.
             if error.reason.isDecision { studies[hash] = nil }
-            if error.reason.isDecision || record?.decision != .accepted {
+            let isNews = error.reason.isDecision || record?.decision != .accepted
+            if isNews, try await mayRemember(record) {
                 try await store.recordStudy(
                     hash: hash, name: study.name, canonicalBytes: bytes, decision: decision, dataset: nil,
                     contentHash: nil,
@@ -46,6 +47,14 @@ extension Site {
         }
         tell(.decision(study: hash, decision))
     }
+
+    /// Whether the site notes that it declined a study: an aggregator that offers ever new ones fills no disk.
+    private func mayRemember(_ record: SiteStudyRecord?) async throws -> Bool {
+        if record != nil { return true }
+        return try await store.declinedStudyCount() < Self.largestDeclinedCount
+    }
+
+    private static let largestDeclinedCount = 64
 
     private func accept(_ study: Study, hash: Digest, record: SiteStudyRecord?) async throws -> AcceptedStudy {
         let permission = try permission(for: study, hash: hash, record: record)

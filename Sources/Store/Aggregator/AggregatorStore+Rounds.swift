@@ -15,6 +15,7 @@ extension AggregatorStore {
         study: Digest, id: RoundID, taskHash: Digest, taskBytes: [UInt8], cohort: [SiteID], at milliseconds: Int64
     ) async throws {
         try await database.write { db in
+            try RestoreJournal.advance(db)
             try db.execute(
                 sql: """
                     INSERT INTO rounds (study, kind, round, attempt, taskHash, taskBytes, cohort, openedAt, state)

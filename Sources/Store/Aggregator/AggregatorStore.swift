@@ -10,6 +10,8 @@ import GRDB
 /// ``StoreError``. Times are milliseconds since 1970 and come from the caller.
 package struct AggregatorStore: Sendable {
     let database: StoreDatabase
+    /// Beside a store on disk that is open for writing.
+    let mark: RestoreMark?
 
     // MARK: Opening
 
@@ -23,12 +25,13 @@ package struct AggregatorStore: Sendable {
     ) throws -> AggregatorStore {
         AggregatorStore(
             database: try .open(
-                .aggregator, directory: directory, migrator: AggregatorSchema.migrator, durability: durability))
+                .aggregator, directory: directory, migrator: AggregatorSchema.migrator, durability: durability),
+            mark: RestoreMark(.aggregator, directory: directory, durability: durability))
     }
 
     /// A store that is gone with its last copy: for tests and simulations.
     package static func inMemory() throws -> AggregatorStore {
-        AggregatorStore(database: try .inMemory(.aggregator, migrator: AggregatorSchema.migrator))
+        AggregatorStore(database: try .inMemory(.aggregator, migrator: AggregatorSchema.migrator), mark: nil)
     }
 
     /// Opens the state of an aggregator, running or stopped, for reading; writing functions throw.
@@ -36,7 +39,8 @@ package struct AggregatorStore: Sendable {
     /// - Throws: ``StoreError`` `missing`, `olderSchema`, and those of ``open(directory:durability:)``.
     package static func openReadOnly(directory: String) throws -> AggregatorStore {
         AggregatorStore(
-            database: try .openReadOnly(.aggregator, directory: directory, migrator: AggregatorSchema.migrator))
+            database: try .openReadOnly(.aggregator, directory: directory, migrator: AggregatorSchema.migrator),
+            mark: nil)
     }
 
     /// SQLite's `synchronous` level, for checks of the promise: 2 is FULL, 0 is OFF.

@@ -30,6 +30,15 @@ struct StateDirectory {
 
     func file(_ name: String) -> String { "\(path)/\(name)" }
 
+    /// Whether nothing lies in it.
+    func isEmpty() throws -> Bool {
+        guard let stream = opendir(path) else { throw StoreError.system("list", path, errno: errno) }
+        defer { closedir(stream) }
+        // `.` and `..` are always there.
+        for _ in 0..<3 where readdir(stream) == nil { return true }
+        return false
+    }
+
     func contains(_ name: String) -> Bool { access(file(name), F_OK) == 0 }
 
     /// Creates an empty file with mode 0600 if it is missing, else checks it.
@@ -71,7 +80,7 @@ struct StateDirectory {
         }
     }
 
-    private static func parent(of path: String) -> String {
+    static func parent(of path: String) -> String {
         var components = path.split(separator: "/", omittingEmptySubsequences: true)
         _ = components.popLast()
         let joined = components.joined(separator: "/")

@@ -130,6 +130,24 @@ package struct FileVault: Sendable {
         return removed
     }
 
+    /// Removes a finished upload and what has come of it; one that is gone already is no error.
+    package func removeUpload(named name: String) throws {
+        try removePartial(name, in: .uploads)
+        try unlinkIfPresent(path(name, in: .uploads))
+    }
+
+    /// All bytes of a finished upload, for one whose length no database keeps.
+    ///
+    /// - Throws: ``StoreError`` `missing`.
+    package func bytesOfUpload(named name: String) throws -> [UInt8] {
+        Self.checkName(name)
+        let file = try OpenFile(path(name, in: .uploads), flags: O_RDONLY)
+        let byteCount = try file.byteCount()
+        return try [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, initializedCount in
+            initializedCount = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: 0)
+        }
+    }
+
     /// Removes what has come of an upload, and cuts off whoever still writes to it.
     package func removePartialUpload(named name: String) throws { try removePartial(name, in: .uploads) }
 

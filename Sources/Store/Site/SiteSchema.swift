@@ -11,6 +11,10 @@ package enum SiteSchema {
         migrator.registerMigration("site-2") { try $0.execute(sql: second) }
         migrator.registerMigration("site-3") { try $0.execute(sql: EntryTable.creation) }
         migrator.registerMigration("site-4") { try $0.execute(sql: fourth) }
+        migrator.registerMigration("site-5") { db in
+            try db.execute(sql: RestoreJournal.creation)
+            try db.execute(sql: SiteStore.restoreFloors)
+        }
         return migrator
     }
 

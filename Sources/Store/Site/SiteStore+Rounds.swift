@@ -17,6 +17,7 @@ extension SiteStore {
         taskHash: Digest, study: Digest, id: RoundID, at milliseconds: Int64
     ) async throws -> SiteRoundRecord {
         try await database.write { db in
+            try RestoreJournal.advance(db)
             try db.execute(
                 sql: """
                     INSERT INTO rounds (taskHash, study, kind, round, attempt, state, startedAt)
@@ -132,7 +133,7 @@ extension SiteStore {
     }
 
     /// The names of the files that are still needed, for ``FileVault/removeAll(in:except:)`` after a crash: all models,
-    /// controls of rounds whose end is not known, and the vectors that wait for delivery.
+    /// controls of rounds whose end is not known, the vectors that wait for delivery, and checkpoints of training.
     package func neededFiles(in folder: FileVault.Folder) async throws -> Set<String> {
         try await database.read { db in
             switch folder {
@@ -143,10 +144,16 @@ extension SiteStore {
                         SELECT digest FROM models
                         UNION SELECT controlsDigest FROM rounds WHERE controlsDigest IS NOT NULL
                         """)
-            case .uploads: try String.fetchSet(db, sql: "SELECT fileName FROM rounds WHERE state = 'ready'")
+            case .uploads:
+                try String.fetchSet(db, sql: "SELECT fileName FROM rounds WHERE state = 'ready'").union(
+                    try String.fetchAll(db, sql: "SELECT taskHash FROM rounds WHERE state = 'computing'")
+                        .compactMap { Digest(hex: $0).map(Self.checkpointName) })
             }
         }
     }
+
+    /// The name of the file that keeps a task's training on its way, in the folder of uploads.
+    package static func checkpointName(_ task: Digest) -> String { "\(task.hex)-checkpoint" }
 
     private static func round(_ taskHash: Digest, in db: Database) throws -> SiteRoundRecord? {
         try Row.fetchOne(db, sql: "SELECT * FROM rounds WHERE taskHash = ?", arguments: [taskHash.hex])

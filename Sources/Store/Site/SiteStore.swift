@@ -10,6 +10,8 @@ import GRDB
 /// ``StoreError``. Times are milliseconds since 1970 and come from the caller.
 package struct SiteStore: Sendable {
     let database: StoreDatabase
+    /// Beside a store on disk that is open for writing.
+    let mark: RestoreMark?
 
     // MARK: Opening
 
@@ -20,19 +22,21 @@ package struct SiteStore: Sendable {
     ///   `foreign`, `newerSchema`, and those of the file system.
     package static func open(directory: String, durability: Durability = .powerLossSafe) throws -> SiteStore {
         SiteStore(
-            database: try .open(.site, directory: directory, migrator: SiteSchema.migrator, durability: durability))
+            database: try .open(.site, directory: directory, migrator: SiteSchema.migrator, durability: durability),
+            mark: RestoreMark(.site, directory: directory, durability: durability))
     }
 
     /// A store that is gone with its last copy: for tests and simulations.
     package static func inMemory() throws -> SiteStore {
-        SiteStore(database: try .inMemory(.site, migrator: SiteSchema.migrator))
+        SiteStore(database: try .inMemory(.site, migrator: SiteSchema.migrator), mark: nil)
     }
 
     /// Opens the state of a site, running or stopped, for reading; writing functions throw.
     ///
     /// - Throws: ``StoreError`` `missing`, `olderSchema`, and those of ``open(directory:durability:)``.
     package static func openReadOnly(directory: String) throws -> SiteStore {
-        SiteStore(database: try .openReadOnly(.site, directory: directory, migrator: SiteSchema.migrator))
+        SiteStore(
+            database: try .openReadOnly(.site, directory: directory, migrator: SiteSchema.migrator), mark: nil)
     }
 
     /// SQLite's `synchronous` level, for checks of the promise: 2 is FULL, 0 is OFF.
@@ -118,6 +122,11 @@ package struct SiteStore: Sendable {
             try Row.fetchOne(db, sql: "SELECT * FROM studies WHERE hash = ?", arguments: [hash.hex])
                 .map { try SiteStudyRecord(row: $0) }
         }
+    }
+
+    /// How many studies are kept that the site declined and never accepted.
+    package func declinedStudyCount() async throws -> Int {
+        try await database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM studies WHERE isAccepted = 0") } ?? 0
     }
 
     /// Notes how a study ended. A study that is not stored, or has ended before, stays as it is: the aggregator tells

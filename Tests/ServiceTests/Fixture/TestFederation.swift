@@ -31,6 +31,7 @@ final class TestFederation: Sendable {
     let vault: FileVault
     let sites: [TestSite]
     private let members: Set<SiteID>
+    private let helloTimeout: Duration
     private let workers: NIOThreadPool
     private struct Server: Sendable {
         var aggregator: Aggregator
@@ -49,6 +50,7 @@ final class TestFederation: Sendable {
     static func run(
         _ study: Study, _ plans: [SitePlan], guests: [String] = [], over transport: TestTransport = .memory,
         isSubmitted: Bool = true, in keptFolder: String? = nil, durability: Durability = .powerLossSafe,
+        helloTimeout: Duration = .seconds(10),
         _ body: (TestFederation) async throws -> Void
     ) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "service-tests-\(UUID().uuidString)")
@@ -59,7 +61,7 @@ final class TestFederation: Sendable {
         workers.start()
         let federation = try TestFederation(
             study, plans, guests: guests, over: transport, folder: keptFolder ?? folder.path,
-            durability: keptFolder.map { _ in durability }, workers: workers)
+            durability: keptFolder.map { _ in durability }, helloTimeout: helloTimeout, workers: workers)
         let result: Result<Void, any Error>
         do {
             federation.startAggregator()
@@ -81,8 +83,9 @@ final class TestFederation: Sendable {
 
     private init(
         _ study: Study, _ plans: [SitePlan], guests: [String], over transport: TestTransport, folder: String,
-        durability: Durability?, workers: NIOThreadPool
+        durability: Durability?, helloTimeout: Duration, workers: NIOThreadPool
     ) throws {
+        self.helloTimeout = helloTimeout
         self.study = study
         hash = study.hash
         self.folder = folder
@@ -114,7 +117,8 @@ final class TestFederation: Sendable {
     /// A new aggregator on the same store and vault.
     func startAggregator() {
         let aggregator = Aggregator(
-            settings: AggregatorSettings(federation: "test", members: members), store: store, vault: vault,
+            settings: AggregatorSettings(federation: "test", members: members, helloTimeout: helloTimeout),
+            store: store, vault: vault,
             workers: workers, logger: quietLogger)
         let network = network
         let sockets = sockets

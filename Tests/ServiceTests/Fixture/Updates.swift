@@ -28,7 +28,8 @@ final class SteadyUpdate: UpdateMaking {
 
     func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate {
         computed.withLock { $0.append(round) }
         try onProgress(1)
@@ -49,10 +50,12 @@ struct SlowUpdate: UpdateMaking {
 
     func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
-        controls: (server: [Float], own: [Float])?, onProgress: (Int) throws -> Void
+        controls: (server: [Float], own: [Float])?, checkpoints: CheckpointFile,
+        onProgress: (Int) throws -> Void
     ) throws -> LocalUpdate {
         try trainer.update(
-            of: local, preprocessing: preprocessing, round: round, parameters: parameters, controls: controls
+            of: local, preprocessing: preprocessing, round: round, parameters: parameters, controls: controls,
+            checkpoints: checkpoints
         ) { step in
             usleep(UInt32(pause / .microseconds(1)))
             try onProgress(step)
