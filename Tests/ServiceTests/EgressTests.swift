@@ -87,6 +87,7 @@ private struct Egress {
         case .uploadOffer: .uploadOffer
         case .withheld: .withheld
         case .modelReceived: .modelReceived
+        case .renewal: .renewal
         }
     }
 }

@@ -51,7 +51,7 @@ import WireProtocol
             WithholdReason.allCases.map(\.rawValue)
                 == [
                     "nonFinite", "dataChanged", "noUsableRows", "taskMismatch", "stopped", "paused",
-                    "outsideHours", "notPermitted", "localFailure",
+                    "outsideHours", "notPermitted", "localFailure", "restored", "answeredBefore",
                 ])
         #expect(RefusalReason.allCases.map(\.rawValue) == ["wrongLength", "wrongDigest", "malformedVector"])
         #expect(

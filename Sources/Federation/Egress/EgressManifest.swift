@@ -27,6 +27,7 @@ package struct EgressManifest: Hashable, Sendable {
         case uploadOffer
         case withheld
         case modelReceived
+        case renewal
         case statisticsVector
         case updateVector
         case evaluationVector
@@ -73,6 +74,8 @@ package struct EgressManifest: Hashable, Sendable {
         case everyRound(Int)
         case whenWithheld
         case onceAtTheEnd
+        /// With or without a study, when two thirds of a certificate's life are over.
+        case everyRenewal
 
         /// A sentence part for people.
         package var explanation: String {
@@ -85,6 +88,7 @@ package struct EgressManifest: Hashable, Sendable {
             case .everyRound(let rounds): "in each of \(rounds) rounds"
             case .whenWithheld: "when it takes no part"
             case .onceAtTheEnd: "once at the end"
+            case .everyRenewal: "about every five days, with or without a study"
             }
         }
     }
@@ -170,6 +174,13 @@ extension EgressManifest {
             message(
                 .modelReceived, upTo: 80, .onceAtTheEnd,
                 [study, Field("model", meaning: "hash of the released model")]),
+            message(
+                .renewal, upTo: 2_000, .everyRenewal,
+                [
+                    Field("certificateRequest", meaning: "the new public key of this site and its name"),
+                    Field("serial", meaning: "number of the certificate that it replaces"),
+                    Field("signature", meaning: "by this site's statement key"),
+                ]),
         ]
     }
 

@@ -9,8 +9,10 @@ package enum AggregatorSchema {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("aggregator-1") { try $0.execute(sql: first) }
         migrator.registerMigration("aggregator-2") { try $0.execute(sql: EntryTable.creation) }
-        migrator.registerMigration("aggregator-3") { try $0.execute(sql: MembershipSchema.creation) }
-        migrator.registerMigration("aggregator-4") { try $0.execute(sql: RestoreJournal.creation) }
+        migrator.registerMigration("aggregator-3") { db in
+            try db.execute(sql: MembershipSchema.creation)
+            try db.execute(sql: RestoreJournal.creation)
+        }
         return migrator
     }
 

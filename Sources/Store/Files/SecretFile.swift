@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that hold a secret: written whole with mode 0600 in a folder of mode 0700, refused when others may read them.
 
-package import Federation
 import Foundation
 import Glibc
 

@@ -122,6 +122,8 @@ final class TestSite: Sendable {
             defer { task = nil }
             return task
         }
+        // The daemon's logic holds this object by its policy: nothing would be given back.
+        self.running.withLock { $0 = nil }
         guard let running else { return nil }
         running.cancel()
         guard case .failure(let error) = await running.result, !(error is CancellationError) else { return nil }

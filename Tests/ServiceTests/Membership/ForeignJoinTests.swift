@@ -39,7 +39,7 @@ struct ForeignJoinTests {
         try await EnrolledFederation.run { federation in
             let token = try await federation.invite("foreign")
             let log = federation.folder + "/foreign.log"
-            FileManager.default.createFile(atPath: log, contents: nil)
+            #expect(FileManager.default.createFile(atPath: log, contents: nil))
             let output = try #require(FileHandle(forWritingAtPath: log))
             let process = try Self.python(
                 [Self.script, "--directory", federation.keys("foreign")], input: token.text + "\n", output: output)
