@@ -109,7 +109,7 @@ let package = Package(
             name: "Simulation",
             dependencies: [
                 "AggregatorService", "ClinicalData", "Federation", logging, nioPosix, "NeuralNetworks",
-                "PeerTransport", "Randomness", "SiteService", "Store", "StudyFiles", "WireProtocol",
+                "PeerTransport", "Randomness", "SiteService", "Store", "WireProtocol",
             ], swiftSettings: shared),
         .executableTarget(name: "consilium", dependencies: ["Commands"], swiftSettings: shared),
         .executableTarget(
