@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture-processes bench package package-test format lint clean help
+.PHONY: deps build demo test imports torture torture-processes bench package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl
@@ -28,6 +28,10 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 test: deps lint imports build ## everything continuous integration checks
 	@.ci/run-tests
 	@.ci/torture-processes --kills 10 --full-disks
+	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
+
+torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
+	@$(BIN)/consilium-bench torture --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(TRACE),--trace)
 
 torture-processes: build ## kill the demo's processes KILLS times (500) and compare the model; SEED=… repeats a run
 	@.ci/torture-processes --kills $(or $(KILLS),500) --full-disks $(if $(SEED),--seed $(SEED))

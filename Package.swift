@@ -69,6 +69,7 @@ let package = Package(
         .target(
             name: "Enrolment", dependencies: ["CLibcrypto", crypto, "Federation", "Randomness", swiftASN1, x509],
             exclude: ["Joining/make-word-list.py"], swiftSettings: shared),
+        .target(name: "Execution", dependencies: [nioPosix], swiftSettings: shared),
         .target(name: "ModelFiles", dependencies: ["Federation", "NeuralNetworks"], swiftSettings: shared),
         .target(
             name: "PeerTransport",
@@ -86,14 +87,15 @@ let package = Package(
         .target(
             name: "AggregatorService",
             dependencies: [
-                crypto, "Enrolment", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                crypto, "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
                 "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "SiteService",
             dependencies: [
-                "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                "ClinicalData", "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
+                nioPosix,
                 "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
             ], swiftSettings: shared),
@@ -108,17 +110,16 @@ let package = Package(
         .target(
             name: "Simulation",
             dependencies: [
-                "AggregatorService", "ClinicalData", "Federation", logging, nioPosix, "NeuralNetworks",
-                "PeerTransport", "Randomness", "SiteService", "Store", "WireProtocol",
+                "AggregatorService", "ClinicalData", "Execution", "Federation", logging, "ModelFiles", nioPosix,
+                "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "SiteService", "Store", "WireProtocol",
             ], swiftSettings: shared),
         .executableTarget(name: "consilium", dependencies: ["Commands"], swiftSettings: shared),
         .executableTarget(
             name: "consilium-bench",
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
-                logging,
-                "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "SiteService", "Store",
-                "StudyFiles", "WireProtocol",
+                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation", "SiteService",
+                "Store", "StudyFiles", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "DaemonSupport",

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The aggregator as the rest of the system sees it: it serves connections, whatever carries them.
 
+package import Execution
 import Federation
 package import Logging
-package import NIOPosix
 package import PeerTransport
 package import Store
 package import WireProtocol
@@ -12,6 +12,7 @@ package import WireProtocol
 package struct Aggregator: Sendable {
     private let coordinator: Coordinator
     private let settings: AggregatorSettings
+    private let clock: ServiceClock
     private let logger: Logger
     private let registry: Registry?
     private let newcomersAddress: @Sendable () -> String
@@ -20,15 +21,17 @@ package struct Aggregator: Sendable {
     ///   - workers: threads for sums and files; one or two are enough.
     ///   - newcomersAddress: `host:port` for tokens, when the members are a ``Registry``.
     package init(
-        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: NIOThreadPool, logger: Logger,
+        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: any Workers,
+        clock: ServiceClock = .system, logger: Logger,
         newcomersAddress: @escaping @Sendable () -> String = { "localhost:7444" }
     ) {
         self.settings = settings
+        self.clock = clock
         self.logger = logger
         self.newcomersAddress = newcomersAddress
         registry = settings.members as? Registry
         let coordinator = Coordinator(
-            settings: settings, store: store, vault: vault, workers: workers, logger: logger)
+            settings: settings, store: store, vault: vault, workers: workers, clock: clock, logger: logger)
         self.coordinator = coordinator
         registry?.onChange { coordinator.post(.membershipChanged) }
     }
@@ -52,7 +55,8 @@ package struct Aggregator: Sendable {
             await connection.close()
             return
         }
-        let session = SiteSession(site: site, connection: connection, coordinator: coordinator, logger: logger)
+        let session = SiteSession(
+            site: site, connection: connection, coordinator: coordinator, clock: clock, logger: logger)
         await session.run()
         coordinator.post(.closed(session))
         await connection.close()

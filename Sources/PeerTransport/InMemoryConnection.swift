@@ -30,6 +30,9 @@ final class InMemoryDirection: Sendable {
         state.withLock { $0.faults?.next(kind) ?? FaultStream.Fate() }
     }
 
+    /// Nothing goes wrong from now on.
+    func calm() { state.withLock { $0.faults = nil } }
+
     /// Brings a frame to the reader, or holds it until the next one has passed.
     ///
     /// - Returns: Whether the frame is held; somebody must then call ``letGo()`` some time.

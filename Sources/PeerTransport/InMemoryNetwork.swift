@@ -27,6 +27,8 @@ package final class InMemoryNetwork: Sendable {
         var connections: [PeerIdentity: UInt32] = [:]
         /// Outages each identity suffers.
         var outages: [PeerIdentity: Int] = [:]
+        /// Nothing goes wrong any more.
+        var isCalm = false
         /// Connections that were cut so far.
         var cuts = 0
     }
@@ -85,8 +87,8 @@ package final class InMemoryNetwork: Sendable {
             }
             let number = state.connections[identity, default: 0]
             state.connections[identity] = number + 1
-            let up = makeDirection(from: identity, number: number, isUp: true)
-            let down = makeDirection(from: identity, number: number, isUp: false)
+            let up = makeDirection(from: identity, number: number, isUp: true, isCalm: state.isCalm)
+            let down = makeDirection(from: identity, number: number, isUp: false, isCalm: state.isCalm)
             let id = state.nextLink
             state.nextLink += 1
             state.links[id] = Link(peer: identity, directions: [up, down])
@@ -114,6 +116,15 @@ package final class InMemoryNetwork: Sendable {
         cut(identity, outage: outage) { $1.peer == identity }
     }
 
+    /// Ends all faults: what is cut stays cut, and nothing else happens.
+    package func calm() {
+        let directions = state.withLock { state in
+            state.isCalm = true
+            return state.links.values.flatMap(\.directions)
+        }
+        for direction in directions { direction.calm() }
+    }
+
     /// Connections that faults or ``cut(_:outage:)`` have cut so far.
     package var cutConnections: Int { state.withLock { $0.cuts } }
 
@@ -126,7 +137,7 @@ package final class InMemoryNetwork: Sendable {
                 state.outages[identity, default: 0] += 1
                 listener.events.yield(.endOutage(identity, after: outage))
             }
-            return cut.values.flatMap(\.directions)
+            return cut.sorted { $0.key < $1.key }.flatMap(\.value.directions)
         }
         for direction in directions { direction.finish(.connectionLost) }
     }
@@ -155,16 +166,17 @@ package final class InMemoryNetwork: Sendable {
                 state.links = [:]
                 state.outages = [:]
             }
-            return Array(state.links.values)
+            return state.links.sorted { $0.key < $1.key }.map(\.value)
         }
         for direction in links.flatMap(\.directions) { direction.finish(.connectionLost) }
     }
 
-    private func makeDirection(from identity: PeerIdentity, number: UInt32, isUp: Bool) -> InMemoryDirection {
+    private func makeDirection(from identity: PeerIdentity, number: UInt32, isUp: Bool, isCalm: Bool) -> InMemoryDirection {
         let stream =
             identity.publicKeyHash + identity.names.flatMap { Array($0.utf8) + [0] }
             + (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } + [isUp ? 1 : 0]
-        return InMemoryDirection(limits: limits, faults: plan.map { FaultStream(plan: $0, stream: stream) })
+        let faults = isCalm ? nil : plan.map { FaultStream(plan: $0, stream: stream) }
+        return InMemoryDirection(limits: limits, faults: faults)
     }
 
     private func makeHooks(link: UInt64, peer: PeerIdentity) -> InMemoryConnection.Hooks {

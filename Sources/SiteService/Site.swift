@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The site's daemon logic: keep a connection, decide about studies, do the local half of every round.
 
+package import Execution
 package import Federation
 package import Logging
-package import NIOPosix
 package import PeerTransport
 package import Randomness
 package import Store
@@ -46,8 +46,10 @@ package actor Site {
     let settings: SiteSettings
     let store: SiteStore
     let vault: FileVault
-    let workers: NIOThreadPool
+    let workers: any Workers
+    let clock: ServiceClock
     let random: RandomSource
+    private let jitter: RandomSource
     let datasets: any DatasetProviding
     let updates: any UpdateMaking
     let logger: Logger
@@ -65,6 +67,8 @@ package actor Site {
     var studies: [Digest: AcceptedStudy] = [:]
     /// Rounds being worked on.
     var active: [Digest: Cancellation] = [:]
+    /// Studies that have ended here: none of their inputs is kept.
+    var concluded: Set<Digest> = []
     /// The models and controls that the latest round of each study started from.
     var latestInputs: [Digest: [BlobReference]] = [:]
     let memory = ParameterMemory()
@@ -73,10 +77,13 @@ package actor Site {
 
     /// - Parameters:
     ///   - workers: the thread that trains; one for each site process.
+    ///   - clock: anything but the system's is for simulations.
     ///   - random: where rounding seeds come from; anything but the system is for simulations.
+    ///   - jitter: where the pauses between attempts to connect come from; likewise.
     ///   - datasets: the site's registered tables.
     package init(
-        settings: SiteSettings, store: SiteStore, vault: FileVault, workers: NIOThreadPool, random: RandomSource,
+        settings: SiteSettings, store: SiteStore, vault: FileVault, workers: any Workers,
+        clock: ServiceClock = .system, random: RandomSource, jitter: RandomSource = .system,
         datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(),
         membership: MembershipKeeper? = nil, logger: Logger
     ) {
@@ -84,7 +91,9 @@ package actor Site {
         self.store = store
         self.vault = vault
         self.workers = workers
+        self.clock = clock
         self.random = random
+        self.jitter = jitter
         self.datasets = datasets
         self.updates = updates
         self.membership = membership
@@ -102,22 +111,22 @@ package actor Site {
                 metadata: ["hint": "this is expected after `consilium restore`"])
         }
         try await sweepFiles()
+        let (failures, failureInput) = AsyncStream.makeStream(of: (any Error).self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.keepConnected(connect) }
             if let membership { group.addTask { try await self.keepRenewed(membership) } }
             group.addTask {
-                try await withThrowingDiscardingTaskGroup { rounds in
+                await withDiscardingTaskGroup { rounds in
                     for await item in self.work {
                         rounds.addTask {
-                            do { try await self.perform(item) } catch {
-                                // The loop around this waits for work, not for tasks: it would never end.
-                                self.workInput.finish()
-                                throw error
-                            }
+                            // Not thrown here: the group would cancel its other tasks and go on taking work, and a site
+                            // that can do nothing would look connected and well.
+                            do { try await self.perform(item) } catch { failureInput.yield(error) }
                         }
                     }
                 }
             }
+            group.addTask { for await failure in failures { throw failure } }
             // Rounds may be waiting for a link that will not come: the group could not end before they are told.
             defer {
                 group.cancelAll()
@@ -140,7 +149,7 @@ package actor Site {
 
     private func keepConnected(_ connect: @Sendable () async throws -> any PeerConnection) async throws {
         var backoff = settings.backoff
-        var generator = SystemRandomNumberGenerator()
+        var generator = JitterGenerator(source: jitter)
         while !Task.isCancelled {
             do {
                 let connection = try await connect()
@@ -151,11 +160,11 @@ package actor Site {
                 }
                 asker = connection.identity.consortium
                 logger.info("connected to the aggregator")
-                let began = ContinuousClock.now
+                let began = clock.now
                 let outcome = await serve(connection)
                 await connection.close()
                 // A connection that held for a while shows that the aggregator is well.
-                if ContinuousClock.now - began > .seconds(1) { backoff.reset() }
+                if clock.now - began > .seconds(1) { backoff.reset() }
                 throw outcome
             } catch is CancellationError {
                 throw CancellationError()
@@ -174,7 +183,7 @@ package actor Site {
                 logger.notice("no connection to the aggregator", metadata: ["cause": "\(error)"])
                 trouble = "no connection to the aggregator: \(error)"
             }
-            try await Task.sleep(for: backoff.next(using: &generator))
+            try await clock.sleep(for: backoff.next(using: &generator))
         }
         try Task.checkCancellation()
     }
@@ -212,6 +221,9 @@ package actor Site {
 
     /// Says something if there is a link; whatever matters is said again after a reconnection.
     func tell(_ message: SiteMessage) { link?.send(message) }
+
+    /// For records that people read.
+    func wallMilliseconds() -> Int64 { clock.wallMilliseconds() }
 
     private func stopWaiters() {
         isStopping = true
@@ -270,6 +282,13 @@ package actor Site {
             // The daemon stops, or the round ended without us.
         }
     }
+}
+
+/// Draws the random part of pauses.
+private struct JitterGenerator: RandomNumberGenerator {
+    let source: RandomSource
+
+    mutating func next() -> UInt64 { source.bytes(8).reduce(0) { $0 << 8 | UInt64($1) } }
 }
 
 /// Something for the site to do.

@@ -22,7 +22,7 @@ struct ConsiliumBench: AsyncParsableCommand {
               consilium-bench table --megabytes 200 --json -
             """,
         version: programVersion,
-        subcommands: [RoundBench.self, TransportBench.self, TableBench.self])
+        subcommands: [RoundBench.self, TransportBench.self, TableBench.self, TortureCommand.self])
 }
 
 /// Where a measurement's JSON goes.

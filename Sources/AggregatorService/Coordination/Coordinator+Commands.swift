@@ -58,7 +58,7 @@ extension Coordinator {
                 study: study, hash: hash, canonicalBytes: bytes,
                 machine: StudyStateMachine(study: study, expectedSites: settings.members.sites), submitted: now))
         logger.notice("study submitted", metadata: ["study": "\(hash.short)", "name": "\(study.name)"])
-        for session in sessions.values { session.send(.studyOffer(bytes)) }
+        for site in sessions.keys.sorted() { sessions[site]?.send(.studyOffer(bytes)) }
         return .submitted(study: hash, wasKnown: false)
     }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // After a restart: every study as the store knows it, and the round that was under way goes on collecting.
 
+import Execution
 import Federation
 import Logging
 import ModelFiles
-import NIOPosix
 import Store
 
 extension Coordinator {
@@ -70,7 +70,7 @@ extension Coordinator {
             return
         }
         guard let last = rounds.last else {
-            for site in accepted {
+            for site in accepted.sorted() {
                 _ = run.machine.handle(.accepted(site), now: now)
                 _ = run.machine.handle(.disconnected(site), now: now)
             }

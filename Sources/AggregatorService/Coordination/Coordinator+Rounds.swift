@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The coordinator's rounds: open, admit and check uploads, sum, close or abandon, finish.
 
+import Execution
 import Federation
 import Logging
 import ModelFiles
-import NIOPosix
 import NeuralNetworks
 import RingArithmetic
 import Store
@@ -307,7 +307,7 @@ extension Coordinator {
         }
         sumMemory.release()
         logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome.word)"])
-        for site in run.accepted {
+        for site in run.accepted.sorted() {
             sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))
         }
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The aggregator's one decision maker: takes events in order, drives the state machines, performs their actions.
 
+import Execution
 package import Federation
 import Logging
-import NIOPosix
 import Store
 import WireProtocol
 
@@ -50,10 +50,11 @@ actor Coordinator {
     nonisolated let settings: AggregatorSettings
     let store: AggregatorStore
     let vault: FileVault
-    let workers: NIOThreadPool
+    let workers: any Workers
+    let clock: ServiceClock
     let logger: Logger
     let sumMemory = SumMemory()
-    private let started = ContinuousClock.now
+    private let started: Duration
 
     var sessions: [SiteID: SiteSession] = [:]
     var runs: [Digest: StudyRun] = [:]
@@ -78,13 +79,16 @@ actor Coordinator {
     private nonisolated let eventInput: AsyncStream<CoordinatorEvent>.Continuation
 
     init(
-        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: NIOThreadPool, logger: Logger
+        settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: any Workers,
+        clock: ServiceClock, logger: Logger
     ) {
         self.settings = settings
         federation = settings.federation
         self.store = store
         self.vault = vault
         self.workers = workers
+        self.clock = clock
+        started = clock.now
         self.logger = logger
         (events, eventInput) = AsyncStream.makeStream()
         (sums, sumInput) = AsyncStream.makeStream()
@@ -108,7 +112,10 @@ actor Coordinator {
         message: "the aggregator is stopping", hint: "ask again when it runs")
 
     /// Time since the start, the clock of all state machines.
-    var now: Duration { ContinuousClock.now - started }
+    var now: Duration { clock.now - started }
+
+    /// For records that people read.
+    func wallMilliseconds() -> Int64 { clock.wallMilliseconds() }
 
     /// Restores open studies, then handles events until cancelled.
     ///
@@ -130,7 +137,7 @@ actor Coordinator {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 while true {
-                    try await Task.sleep(for: .milliseconds(50))
+                    try await self.clock.sleep(for: .milliseconds(50))
                     self.post(.tick)
                 }
             }
@@ -181,7 +188,7 @@ actor Coordinator {
 
     /// Tells every site that the server goes away.
     func shutDown() {
-        for session in sessions.values { session.refuse(.unavailable) }
+        for site in sessions.keys.sorted() { sessions[site]?.refuse(.unavailable) }
     }
 
     // MARK: Events

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the server does with each message and chunk of a site: rate limit, spool, hand over.
 
+import Execution
 import Federation
 import NIOCore
 import PeerTransport
@@ -15,15 +16,17 @@ final class SessionInbox {
     private let send: (AggregatorMessage) -> Void
     private let streamLimit: Int
     private var uploads: [UInt32: SpooledUpload] = [:]
-    private var rate = MessageRate()
+    private var rate: MessageRate
 
     init(
-        site: SiteID, coordinator: Coordinator, send: @escaping (AggregatorMessage) -> Void, streamLimit: Int
+        site: SiteID, coordinator: Coordinator, send: @escaping (AggregatorMessage) -> Void, streamLimit: Int,
+        clock: ServiceClock
     ) {
         self.site = site
         self.coordinator = coordinator
         self.send = send
         self.streamLimit = streamLimit
+        rate = MessageRate(clock: clock)
     }
 
     /// Counts a control message; every kind of them.
@@ -114,11 +117,17 @@ final class SpooledUpload {
 
 /// Counts control messages in windows of one second.
 struct MessageRate {
-    private var windowStart = ContinuousClock.now
+    private let clock: ServiceClock
+    private var windowStart: Duration
     private var messages = 0
 
+    init(clock: ServiceClock) {
+        self.clock = clock
+        windowStart = clock.now
+    }
+
     mutating func count() throws {
-        let now = ContinuousClock.now
+        let now = clock.now
         if now - windowStart > .seconds(1) {
             windowStart = now
             messages = 0

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One connected site at the server: reads its messages, spools its uploads, streams the blobs it asks for.
 
+import Execution
 import Federation
 import Logging
 import PeerTransport
@@ -17,6 +18,7 @@ final class SiteSession: Sendable {
     var identity: PeerIdentity { connection.identity }
     private let connection: any PeerConnection
     private let coordinator: Coordinator
+    private let clock: ServiceClock
     private let logger: Logger
     private let outbox: AsyncStream<AggregatorMessage>
     private let outboxInput: AsyncStream<AggregatorMessage>.Continuation
@@ -26,10 +28,13 @@ final class SiteSession: Sendable {
     /// Blobs and uploads one site may have under way at once.
     private static let streamLimit = 4
 
-    init(site: SiteID, connection: any PeerConnection, coordinator: Coordinator, logger: Logger) {
+    init(
+        site: SiteID, connection: any PeerConnection, coordinator: Coordinator, clock: ServiceClock, logger: Logger
+    ) {
         self.site = site
         self.connection = connection
         self.coordinator = coordinator
+        self.clock = clock
         self.logger = logger
         (outbox, outboxInput) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(Self.outboxLimit))
     }
@@ -86,7 +91,7 @@ final class SiteSession: Sendable {
 
     private func keepAlive() async {
         while !Task.isCancelled {
-            do { try await Task.sleep(for: .seconds(15)) } catch { return }
+            do { try await clock.sleep(for: .seconds(15)) } catch { return }
             send(.ping)
         }
     }
@@ -100,7 +105,8 @@ final class SiteSession: Sendable {
             try await coordinator.whenRestored()
             coordinator.post(.opened(self))
             let inbox = SessionInbox(
-                site: site, coordinator: coordinator, send: { self.send($0) }, streamLimit: Self.streamLimit)
+                site: site, coordinator: coordinator, send: { self.send($0) }, streamLimit: Self.streamLimit,
+                clock: clock)
             try await withThrowingDiscardingTaskGroup { group in
                 defer { group.cancelAll() }
                 var blobs = BlobCounter(limit: Self.streamLimit)

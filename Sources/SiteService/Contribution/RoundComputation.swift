@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything one round needs, gathered; computes the vector and stores its packed form. Runs on the training thread.
 
+import Execution
 import Federation
 import ModelFiles
 import RingArithmetic
@@ -20,12 +21,13 @@ struct RoundComputation: Sendable {
     let vault: FileVault
     let memory: ParameterMemory
     let checkpoints: CheckpointFile
+    let clock: ServiceClock
 
     /// Computes the vector and writes it to the vault.
     ///
     /// - Throws: ``WithheldError`` when this site must not or cannot contribute, or what `onProgress` throws.
     func run(onProgress: (Int) throws -> Void) throws -> ComputedRound {
-        let began = ContinuousClock.now
+        let began = clock.now
         let file = try vault.newUpload(named: task.hash.hex)
         let contribution: Contribution
         do {
@@ -42,7 +44,7 @@ struct RoundComputation: Sendable {
         }
         return ComputedRound(
             upload: stored, loss: contribution.loss, rows: contribution.rows,
-            controls: controls, seconds: (ContinuousClock.now - began).inSeconds)
+            controls: controls, seconds: (clock.now - began).inSeconds)
     }
 
     private func write(onProgress: (Int) throws -> Void, to sink: VectorSink) throws -> Contribution {
@@ -127,8 +129,8 @@ final class ProgressReporter: Sendable {
     private let throttle: Mutex<Throttle>
     private let send: @Sendable (Int) -> Void
 
-    init(send: @escaping @Sendable (Int) -> Void) {
-        throttle = Mutex(Throttle(interval: .milliseconds(250)))
+    init(clock: ServiceClock, send: @escaping @Sendable (Int) -> Void) {
+        throttle = Mutex(Throttle(interval: .milliseconds(250), clock: clock))
         self.send = send
     }
 

@@ -109,9 +109,13 @@ actor AggregatorLink {
     private func close() {
         isClosed = true
         outboxInput.finish()
-        for download in downloads.values { download.continuation.resume(throwing: LinkError.lost) }
+        for (_, download) in downloads.sorted(by: { $0.key < $1.key }) {
+            download.continuation.resume(throwing: LinkError.lost)
+        }
         downloads = [:]
-        for continuation in uploads.values { continuation.resume(throwing: LinkError.lost) }
+        for (_, continuation) in uploads.sorted(by: { $0.key.hex < $1.key.hex }) {
+            continuation.resume(throwing: LinkError.lost)
+        }
         uploads = [:]
     }
 

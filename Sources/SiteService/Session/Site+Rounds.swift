@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A site's half of one round: inputs, computation, durable vector, upload, tidying up.
 
+import Execution
 import Federation
 import Logging
 import ModelFiles
-import NIOPosix
 import Randomness
 import RingArithmetic
 import Store
@@ -40,7 +40,8 @@ extension Site {
         }
         // Only now: before, it would have kept the round waiting.
         if !isStopping, let record = try await store.study(task.study), record.decision == .accepted {
-            try await keepInputs(record.outcome == nil ? task.inputs : [], of: task.study)
+            if record.outcome != nil { concluded.insert(task.study) }
+            try await keepInputs(task.inputs, of: task.study)
         }
     }
 
@@ -87,7 +88,7 @@ extension Site {
         let computation = RoundComputation(
             local: accepted.local, task: task, model: files["model"], serverControls: files["controls"],
             ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault, memory: memory,
-            checkpoints: checkpoints)
+            checkpoints: checkpoints, clock: clock)
         let progress = progressReporter(task: hash, cancellation: cancellation)
         let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
             Result { try computation.run(onProgress: progress) }
@@ -108,7 +109,12 @@ extension Site {
 
     /// Notes the inputs of a study's latest round, and removes those of earlier ones that nobody needs any more.
     func keepInputs(_ inputs: [BlobReference], of study: Digest) async throws {
-        let previous = latestInputs.updateValue(inputs, forKey: study) ?? []
+        var previous = latestInputs.updateValue(inputs, forKey: study) ?? []
+        if concluded.contains(study) {
+            // A round that its study's end has overtaken comes here last.
+            latestInputs[study] = nil
+            previous += inputs
+        }
         var kept = Set(latestInputs.values.joined().map(\.digest.hex))
         kept.formUnion(try await store.neededFiles(in: .models))
         for blob in previous where !kept.contains(blob.digest.hex) {
@@ -125,7 +131,7 @@ extension Site {
     private func progressReporter(
         task: Digest, cancellation: Cancellation
     ) -> @Sendable (Int) throws -> Void {
-        let reporter = ProgressReporter { [workInput] count in workInput.yield(.progress(task, count: count)) }
+        let reporter = ProgressReporter(clock: clock) { [workInput] count in workInput.yield(.progress(task, count: count)) }
         return { count in
             try cancellation.check()
             reporter.report(count)
@@ -139,7 +145,7 @@ extension Site {
     {
         if let file = try? vault.file(blob) { return file }
         let reporter = round.map { round in
-            ProgressReporter { [workInput] count in workInput.yield(.downloaded(round.task, byteCount: count)) }
+            ProgressReporter(clock: clock) { [workInput] count in workInput.yield(.downloaded(round.task, byteCount: count)) }
         }
         while true {
             try round?.cancellation.check()

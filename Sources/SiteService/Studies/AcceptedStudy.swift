@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A study the site takes part in, in memory, and the means to stop a round's computation.
 
+import Execution
 import Federation
 import Synchronization
 
@@ -26,12 +27,16 @@ final class Cancellation: Sendable {
 /// Lets something happen at most once in an interval; used for progress messages from the training thread.
 struct Throttle {
     let interval: Duration
-    private var last: ContinuousClock.Instant?
+    private let clock: ServiceClock
+    private var last: Duration?
 
-    init(interval: Duration) { self.interval = interval }
+    init(interval: Duration, clock: ServiceClock) {
+        self.interval = interval
+        self.clock = clock
+    }
 
     mutating func shouldPass() -> Bool {
-        let now = ContinuousClock.now
+        let now = clock.now
         if let last, now - last < interval { return false }
         last = now
         return true

@@ -2,10 +2,10 @@
 // A site and its studies: decide, load the table, notice a changed source, conclude.
 
 import ClinicalData
+import Execution
 import Federation
 import Logging
 import ModelFiles
-import NIOPosix
 import Store
 import StudyFiles
 import WireProtocol
@@ -128,6 +128,12 @@ extension Site {
         if record.outcome == nil {
             do {
                 if let model { try await receive(model, of: record) }
+            } catch let error as WithheldError where error.reason == .localFailure {
+                // The disk, most likely. Nobody tells this end again while the connection holds.
+                reportUnusable(error.reason.rawValue)
+                try await clock.sleep(for: .seconds(5))
+                workInput.yield(.studyEnded(hash, outcome, model))
+                return
             } catch let error as WithheldError {
                 return reportUnusable(error.reason.rawValue)
             } catch let error as ModelFileError {
@@ -139,6 +145,7 @@ extension Site {
                 try await forgetVector(of: round.taskHash, reason: outcome)
             }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
+            concluded.insert(hash)
             try await keepInputs([], of: hash)
             memory.release()
             logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome)"])

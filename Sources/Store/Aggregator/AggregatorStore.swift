@@ -21,12 +21,12 @@ package struct AggregatorStore: Sendable {
     /// - Throws: ``StoreError`` `inUse` when another aggregator has it, `exposed` when others may read it, `damaged`,
     ///   `foreign`, `newerSchema`, and those of the file system.
     package static func open(
-        directory: String, durability: Durability = .powerLossSafe
+        directory: String, durability: Durability = .powerLossSafe, access: StoreAccess = .queued
     ) throws -> AggregatorStore {
         AggregatorStore(
             database: try .open(
-                .aggregator, directory: directory, migrator: AggregatorSchema.migrator, durability: durability),
-            mark: RestoreMark(.aggregator, directory: directory, durability: durability))
+                .aggregator, directory: directory, migrator: AggregatorSchema.migrator, durability: durability,
+                access: access), mark: RestoreMark(.aggregator, directory: directory, durability: durability))
     }
 
     /// A store that is gone with its last copy: for tests and simulations.

@@ -19,6 +19,15 @@ enum StoreOwner: String, CaseIterable, Sendable {
     }
 }
 
+/// On whose thread a store's functions wait for the disk.
+package enum StoreAccess: Sendable {
+    /// On the database's own: no task's thread waits.
+    case queued
+    /// On the caller's, each writing transaction between calls of the two functions. For simulations, where nothing may
+    /// run that the simulation has not chosen; what `before` throws stands for a failing disk.
+    case inPlace(before: @Sendable () async throws -> Void, after: @Sendable () async throws -> Void)
+}
+
 /// Owns a connection and, for a database on disk, the lock of its directory.
 ///
 /// One connection serves writes and reads in turn: the daemons read rarely, and other processes read the write-ahead
@@ -29,8 +38,10 @@ final class StoreDatabase: Sendable {
     private let lock: DirectoryLock?
     /// The file, or what stands for it in messages.
     private let place: String
+    private let access: StoreAccess
 
-    private init(queue: DatabaseQueue, lock: DirectoryLock?, place: String) {
+    private init(queue: DatabaseQueue, lock: DirectoryLock?, place: String, access: StoreAccess = .queued) {
+        self.access = access
         self.queue = queue
         self.lock = lock
         self.place = place
@@ -44,7 +55,8 @@ final class StoreDatabase: Sendable {
 
     /// Opens or creates the database of `owner` in `directory` and brings its schema up to date.
     static func open(
-        _ owner: StoreOwner, directory path: String, migrator: DatabaseMigrator, durability: Durability
+        _ owner: StoreOwner, directory path: String, migrator: DatabaseMigrator, durability: Durability,
+        access: StoreAccess = .queued
     ) throws -> StoreDatabase {
         let directory = try StateDirectory.prepare(path)
         for other in StoreOwner.allCases where other != owner && directory.contains(other.fileName) {
@@ -69,7 +81,7 @@ final class StoreDatabase: Sendable {
                 }
             }
             try migrator.migrate(queue)
-            return StoreDatabase(queue: queue, lock: lock, place: place)
+            return StoreDatabase(queue: queue, lock: lock, place: place, access: access)
         }
     }
 
@@ -144,17 +156,25 @@ final class StoreDatabase: Sendable {
 
     /// Runs `body` in one transaction: durable when this returns, undone when `body` throws.
     func write<Value: Sendable>(_ body: @Sendable (Database) throws -> Value) async throws -> Value {
-        do { return try await queue.write(body) } catch let error as DatabaseError {
-            throw StoreError(error, place: place)
-        }
+        do {
+            guard case .inPlace(let before, let after) = access else { return try await queue.write(body) }
+            try await before()
+            let value = try here { try $0.write(body) }
+            try await after()
+            return value
+        } catch let error as DatabaseError { throw StoreError(error, place: place) }
     }
 
     /// Runs `body` on one consistent state of the database.
     func read<Value: Sendable>(_ body: @Sendable (Database) throws -> Value) async throws -> Value {
-        do { return try await queue.read(body) } catch let error as DatabaseError {
-            throw StoreError(error, place: place)
-        }
+        do {
+            guard case .inPlace = access else { return try await queue.read(body) }
+            return try here { try $0.read(body) }
+        } catch let error as DatabaseError { throw StoreError(error, place: place) }
     }
+
+    /// The queue where GRDB's waiting functions, not its asynchronous ones, are meant.
+    private func here<Value>(_ body: (DatabaseQueue) throws -> Value) rethrows -> Value { try body(queue) }
 
     /// SQLite's `synchronous` level of the connection: 2 is FULL, 0 is OFF.
     func synchronousLevel() async throws -> Int {

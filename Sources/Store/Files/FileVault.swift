@@ -40,11 +40,16 @@ package struct FileVault: Sendable {
     package let directory: String
     let durability: Durability
     let partials = OpenPartials()
+    /// Called before each write with its number of bytes; what it throws stands for a failing disk in simulations.
+    let beforeWrite: (@Sendable (Int) throws -> Void)?
 
     /// Creates `directory` and its folders with mode 0700 where they are missing.
     ///
     /// - Throws: ``StoreError`` when a folder is accessible to others or cannot be made.
-    package init(directory: String, durability: Durability = .powerLossSafe) throws {
+    package init(
+        directory: String, durability: Durability = .powerLossSafe, beforeWrite: (@Sendable (Int) throws -> Void)? = nil
+    ) throws {
+        self.beforeWrite = beforeWrite
         self.directory = try StateDirectory.prepare(directory).path
         self.durability = durability
         for folder in Folder.allCases { _ = try StateDirectory.prepare("\(directory)/\(folder.rawValue)") }

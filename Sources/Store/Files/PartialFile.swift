@@ -96,6 +96,7 @@ package final class PartialFile: Sendable {
 
     private func write(_ bytes: UnsafeRawBufferPointer, _ state: inout State) throws {
         let file = try openFile(state)
+        try vault.beforeWrite?(bytes.count)
         try file.write(bytes, at: state.byteCount)
         state.byteCount += bytes.count
         guard startsWriteback, state.byteCount - state.writebackByteCount >= Self.writebackByteCount else { return }

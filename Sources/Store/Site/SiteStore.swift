@@ -20,9 +20,12 @@ package struct SiteStore: Sendable {
     ///
     /// - Throws: ``StoreError`` `inUse` when another site has it, `exposed` when others may read it, `damaged`,
     ///   `foreign`, `newerSchema`, and those of the file system.
-    package static func open(directory: String, durability: Durability = .powerLossSafe) throws -> SiteStore {
+    package static func open(
+        directory: String, durability: Durability = .powerLossSafe, access: StoreAccess = .queued
+    ) throws -> SiteStore {
         SiteStore(
-            database: try .open(.site, directory: directory, migrator: SiteSchema.migrator, durability: durability),
+            database: try .open(
+                .site, directory: directory, migrator: SiteSchema.migrator, durability: durability, access: access),
             mark: RestoreMark(.site, directory: directory, durability: durability))
     }
 
