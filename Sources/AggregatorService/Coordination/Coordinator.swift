@@ -121,12 +121,13 @@ actor Coordinator {
     ///
     /// - Throws: ``StoreError`` when the store fails; the state on disk is then still consistent.
     func run() async throws {
-        do { try await handleUntilCancelled() } catch {
-            // Whoever asked and was not answered would wait for ever, and keep the whole process from ending.
-            eventInput.finish()
-            for await case .control(_, let reply) in events { reply.resume(returning: Self.hasStopped) }
-            throw error
-        }
+        let result: Result<Void, any Error>
+        // A cancellation may also end it without an error: the loops over streams just stop.
+        do { result = .success(try await handleUntilCancelled()) } catch { result = .failure(error) }
+        // Whoever asked and was not answered would wait for ever, and keep the whole process from ending.
+        eventInput.finish()
+        for await case .control(_, let reply) in events { reply.resume(returning: Self.hasStopped) }
+        try result.get()
     }
 
     private func handleUntilCancelled() async throws {

@@ -119,6 +119,7 @@ extension Site {
         kept.formUnion(try await store.neededFiles(in: .models))
         for blob in previous where !kept.contains(blob.digest.hex) {
             if let file = try? vault.file(blob) { try vault.remove(file) }
+            try vault.removePartialModel(blob.digest)
         }
     }
 

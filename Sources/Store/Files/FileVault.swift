@@ -156,6 +156,9 @@ package struct FileVault: Sendable {
     /// Removes what has come of an upload, and cuts off whoever still writes to it.
     package func removePartialUpload(named name: String) throws { try removePartial(name, in: .uploads) }
 
+    /// Removes what has come of the download of a model, and cuts off whoever still writes to it.
+    package func removePartialModel(_ digest: Digest) throws { try removePartial(digest.hex, in: .models) }
+
     private func removePartial(_ name: String, in folder: Folder) throws {
         Self.checkName(name)
         let path = path(name, in: folder) + Self.partialSuffix
