@@ -171,7 +171,9 @@ package final class InMemoryNetwork: Sendable {
         for direction in links.flatMap(\.directions) { direction.finish(.connectionLost) }
     }
 
-    private func makeDirection(from identity: PeerIdentity, number: UInt32, isUp: Bool, isCalm: Bool) -> InMemoryDirection {
+    private func makeDirection(from identity: PeerIdentity, number: UInt32, isUp: Bool, isCalm: Bool)
+        -> InMemoryDirection
+    {
         let stream =
             identity.publicKeyHash + identity.names.flatMap { Array($0.utf8) + [0] }
             + (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } + [isUp ? 1 : 0]

@@ -99,11 +99,14 @@ struct TortureCommand: AsyncParsableCommand {
         let output = Pipe()
         process.standardOutput = output
         try process.run()
-        let text = await Task.detached { String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) }.value
+        let text = await Task.detached {
+            String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        }.value
         process.waitUntilExit()
         guard let figures = TortureFigures(encoded: text) else {
             throw BenchError(
-                "the simulator ended with status \(process.terminationStatus) in seeds \(first) to \(first + seeds - 1)")
+                "the simulator ended with status \(process.terminationStatus) in seeds \(first) to \(first + seeds - 1)"
+            )
         }
         return figures
     }

@@ -43,7 +43,8 @@ final class TortureWorld: Sendable {
         trace = TortureTrace(isKept: keepsTrace) { scheduler.now }
         faults = TortureFaults(seed: seed)
         state = Mutex(State(generator: SeededGenerator(seed: seed, stream: "simulation/world")))
-        let parties = [TortureParty(site: nil, world: self, seed: seed, slowness: 1)]
+        let parties =
+            [TortureParty(site: nil, world: self, seed: seed, slowness: 1)]
             + study.sites.enumerated().map { index, site in
                 TortureParty(
                     site: site, world: self, seed: seed, slowness: faults.hasSlowSites && index % 2 == 1 ? 10 : 1)

@@ -87,7 +87,12 @@ final class VirtualScheduler: TaskExecutor {
         }
     }
 
-    private enum Move { case job(UnownedJob), intervention(@Sendable () -> Void), wake([Timer]), nothing }
+    private enum Move {
+        case job(UnownedJob)
+        case intervention(@Sendable () -> Void)
+        case wake([Timer])
+        case nothing
+    }
 
     /// Runs jobs while `isWanted`; returns false when nothing is left that could ever run.
     func run(while isWanted: () -> Bool) -> Bool {

@@ -132,7 +132,9 @@ extension Site {
     private func progressReporter(
         task: Digest, cancellation: Cancellation
     ) -> @Sendable (Int) throws -> Void {
-        let reporter = ProgressReporter(clock: clock) { [workInput] count in workInput.yield(.progress(task, count: count)) }
+        let reporter = ProgressReporter(clock: clock) { [workInput] count in
+            workInput.yield(.progress(task, count: count))
+        }
         return { count in
             try cancellation.check()
             reporter.report(count)
@@ -146,7 +148,9 @@ extension Site {
     {
         if let file = try? vault.file(blob) { return file }
         let reporter = round.map { round in
-            ProgressReporter(clock: clock) { [workInput] count in workInput.yield(.downloaded(round.task, byteCount: count)) }
+            ProgressReporter(clock: clock) { [workInput] count in
+                workInput.yield(.downloaded(round.task, byteCount: count))
+            }
         }
         while true {
             try round?.cancellation.check()
