@@ -87,14 +87,16 @@ let package = Package(
         .target(
             name: "AggregatorService",
             dependencies: [
-                crypto, "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix,
+                crypto, "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
+                nioPosix,
                 "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "SiteService",
             dependencies: [
-                "ClinicalData", "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
+                "ClinicalData", "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks",
+                nioCore,
                 nioPosix,
                 "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
                 "WireProtocol",
@@ -111,14 +113,16 @@ let package = Package(
             name: "Simulation",
             dependencies: [
                 "AggregatorService", "ClinicalData", "Execution", "Federation", logging, "ModelFiles", nioPosix,
-                "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "SiteService", "Store", "WireProtocol",
+                "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "SiteService", "Store",
+                "WireProtocol",
             ], swiftSettings: shared),
         .executableTarget(name: "consilium", dependencies: ["Commands"], swiftSettings: shared),
         .executableTarget(
             name: "consilium-bench",
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
-                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation", "SiteService",
+                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation",
+                "SiteService",
                 "Store", "StudyFiles", "WireProtocol",
             ], swiftSettings: shared),
         .target(

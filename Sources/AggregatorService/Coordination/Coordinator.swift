@@ -127,6 +127,8 @@ actor Coordinator {
         // Whoever asked and was not answered would wait for ever, and keep the whole process from ending.
         eventInput.finish()
         for await case .control(_, let reply) in events { reply.resume(returning: Self.hasStopped) }
+        // They hold this object as it holds them: nothing, not even the store, would be given back.
+        sessions = [:]
         try result.get()
     }
 

@@ -10,7 +10,6 @@ import PeerTransport
 import Randomness
 import SiteService
 import Store
-import StudyFiles
 import Synchronization
 
 /// The aggregator or a site, through all its lives.
@@ -155,10 +154,14 @@ final class TortureParty: Sendable {
         guard let table = world.study.tables[site] else { return }
         let store = try SiteStore.open(directory: directory(life: life), access: storeAccess(life))
         let vault = try FileVault(directory: directory(life: life), beforeWrite: beforeWrite(life))
+        guard let key = StatementKey(seed: [UInt8](repeating: 1, count: 32)) else {
+            preconditionFailure("32 bytes are a key")
+        }
+        let policy = SitePolicy.allowing(
+            world.study.study, dataset: TortureStudy.dataset, federation: SimulatedFederation.federation)
         let daemon = Site(
             settings: SiteSettings(
-                site: site,
-                approvals: [StandingApproval(study: .name(TortureStudy.name), dataset: TortureStudy.dataset)],
+                site: site, policy: { policy }, statementKey: key,
                 backoff: Backoff(initial: .milliseconds(50), maximum: .seconds(2))),
             store: store, vault: vault, workers: workers(life), clock: clock,
             random: .seeded(forTestingAndSimulation: drawWord()),
