@@ -7,7 +7,10 @@ package import NIOPosix
 package protocol Workers: Sendable {
     /// Runs `body` and returns what it returns.
     ///
+    /// Leaves the caller's actor, which the caller takes again afterwards. Said out loud: `NIOThreadPool` is compiled to
+    /// leave it, and with a requirement that stays on it an actor went on outside its own executor.
     /// - Throws: what `body` throws; `CancellationError` when the workers have stopped.
+    @concurrent
     func runIfActive<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
 }
 
@@ -27,6 +30,7 @@ package struct WorkersInPlace: Workers {
         self.after = after
     }
 
+    @concurrent
     package func runIfActive<Result: Sendable>(
         _ body: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
