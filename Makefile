@@ -28,7 +28,6 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 test: deps lint imports build ## everything continuous integration checks
 	@.ci/run-tests
 	@.ci/torture-processes --kills 10 --full-disks
-	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
 
 torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
 	@$(BIN)/consilium-bench torture --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(TRACE),--trace)

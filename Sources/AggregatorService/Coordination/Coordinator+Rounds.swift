@@ -250,7 +250,7 @@ extension Coordinator {
     private func uploads(of round: CurrentRound) async throws -> FileRemoval {
         FileRemoval(
             uploads: try await store.uploads(taskHash: round.taskHash).map(\.file),
-            partialNames: round.cohort.map { round.uploadName($0) }, vault: vault)
+            names: round.cohort.map { round.uploadName($0) }, vault: vault)
     }
 
     /// Removes the files that `models` replace; not left for later, because the next round may make the same bytes

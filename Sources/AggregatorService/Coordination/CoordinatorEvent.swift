@@ -74,14 +74,14 @@ struct UploadWork: Sendable {
 /// Uploads of a round that is over, whole or not.
 struct FileRemoval: Sendable {
     let uploads: [SavedFile]
-    let partialNames: [String]
+    let names: [String]
     let vault: FileVault
 
     /// Removes what it can; the sweep at the next start does the rest.
     func run(logger: Logger) {
         do {
             for upload in uploads { try vault.remove(upload) }
-            for name in partialNames { try vault.removePartialUpload(named: name) }
+            for name in names { try vault.removeUpload(named: name) }
         } catch {
             logger.error("cannot remove the uploads of a round that is over", metadata: ["error": "\(error)"])
         }

@@ -153,9 +153,6 @@ package struct FileVault: Sendable {
         }
     }
 
-    /// Removes what has come of an upload, and cuts off whoever still writes to it.
-    package func removePartialUpload(named name: String) throws { try removePartial(name, in: .uploads) }
-
     /// Removes what has come of the download of a model, and cuts off whoever still writes to it.
     package func removePartialModel(_ digest: Digest) throws { try removePartial(digest.hex, in: .models) }
 
