@@ -7,10 +7,8 @@ package import NIOPosix
 package protocol Workers: Sendable {
     /// Runs `body` and returns what it returns.
     ///
-    /// Leaves the caller's actor, which the caller takes again afterwards. Said out loud: `NIOThreadPool` is compiled to
-    /// leave it, and with a requirement that stays on it an actor went on outside its own executor.
+    /// Leaves the caller's actor, which the caller takes again afterwards.
     /// - Throws: what `body` throws; `CancellationError` when the workers have stopped.
-    @concurrent
     func runIfActive<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result
 }
 
@@ -30,7 +28,6 @@ package struct WorkersInPlace: Workers {
         self.after = after
     }
 
-    @concurrent
     package func runIfActive<Result: Sendable>(
         _ body: @escaping @Sendable () throws -> Result
     ) async throws -> Result {
