@@ -66,7 +66,7 @@ struct RoundsOverTLS {
 
     private func runSites(_ identities: [(String, TLSIdentity)], port: Int) async throws {
         let parties = try identities.map { name, identity in
-            (party: try benchSite(name, study: study, federation: "demo", folder: folder), identity: identity)
+            (party: try benchSite(name, study: study, federation: "bench", folder: folder), identity: identity)
         }
         let socket = folder.path + "/aggregator/control.sock"
         let bytes = study.study.canonicalBytes
