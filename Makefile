@@ -27,6 +27,7 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 
 test: deps lint imports build ## everything continuous integration checks
 	@.ci/run-tests
+	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
 	@.ci/torture-processes --kills 10 --full-disks
 
 torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
