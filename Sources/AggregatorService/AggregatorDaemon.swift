@@ -7,6 +7,7 @@ import Foundation
 package import Logging
 import NIOPosix
 import PeerTransport
+import Randomness
 import ServiceLifecycle
 import Store
 package import StudyFiles
@@ -36,6 +37,12 @@ package struct AggregatorDaemon: Service {
         let identity = TLSIdentity(
             certificateChainPath: configuration.tls.certificate, privateKeyPath: configuration.tls.privateKey,
             trustRootsPath: configuration.tls.authority)
+        let statementKey =
+            if let registry { registry.folder.statementKey } else {
+                try KeyFile.statementKey(inStateDirectory: configuration.stateDirectory) {
+                    RandomSource.system.bytes(32)
+                }
+            }
         let announcement = Announcement(directory: configuration.stateDirectory, logger: logger)
         // More than there are processors: most of their time they wait for the device.
         let workers = NIOThreadPool(numberOfThreads: 4)
@@ -44,6 +51,7 @@ package struct AggregatorDaemon: Service {
             settings: AggregatorSettings(
                 federation: configuration.federation,
                 members: registry ?? MappedMembers(configuration.members ?? [:]) as any MemberDirectory,
+                statementKey: statementKey,
                 maximumModelBytes: configuration.limits.maximumModelBytes),
             store: store, vault: vault, workers: workers, logger: logger,
             newcomersAddress: {

@@ -64,6 +64,8 @@ package actor Site {
     /// Why there is no connection, in words for people.
     private(set) var trouble = "not connected yet"
     var isConnected: Bool { link != nil }
+    /// What the aggregator was last told to be in this site's way.
+    private var reported: [SiteObstacle] = []
     var studies: [Digest: AcceptedStudy] = [:]
     /// Rounds being worked on.
     var active: [Digest: Cancellation] = [:]
@@ -196,7 +198,10 @@ package actor Site {
         linkWaiters = []
         defer { if self.link === link { self.link = nil } }
         do {
-            try await link.run(software: programVersion, onlyFederation: settings.onlyFederation) { message in
+            reported = obstacles
+            try await link.run(
+                software: programVersion, obstacles: reported, onlyFederation: settings.onlyFederation
+            ) { message in
                 await self.receive(message)
             }
             return LinkError.lost
@@ -245,6 +250,7 @@ package actor Site {
         case .studyEnded(let study, let ending, let model): workInput.yield(.studyEnded(study, ending.rawValue, model))
         case .renewed(let reply): workInput.yield(.renewed(reply))
         case .roster(let roster, let denyList): workInput.yield(.roster(roster, denyList: denyList))
+        case .ping: reportCondition()
         default: break
         }
     }
@@ -261,6 +267,14 @@ package actor Site {
             }
             try await Task.sleep(for: settings.renewalInterval)
         }
+    }
+
+    /// Says so when the site has become able to compute, or no longer is. The aggregator asks often enough.
+    private func reportCondition() {
+        let obstacles = obstacles
+        guard obstacles != reported else { return }
+        reported = obstacles
+        tell(.condition(obstacles))
     }
 
     private func perform(_ item: SiteWork) async throws {

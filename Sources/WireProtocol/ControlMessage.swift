@@ -28,12 +28,32 @@ package struct FederationStatus: Hashable, Sendable {
     package var federation: String
     package var connectedSites: [String]
     package var studies: [StudyStatus]
+    /// Members, and whoever else is connected or takes part, by name.
+    package var sites: [MemberStatus]
 
-    package init(federation: String, connectedSites: [String], studies: [StudyStatus]) {
+    package init(federation: String, connectedSites: [String], studies: [StudyStatus], sites: [MemberStatus]) {
         self.federation = federation
         self.connectedSites = connectedSites
         self.studies = studies
+        self.sites = sites
     }
+}
+
+/// Whether a site is there and able to compute.
+package struct MemberStatus: Hashable, Sendable {
+    package var site: String
+    package var isConnected: Bool
+    /// What keeps it from computing, in the words of ``SiteObstacle``; nil when it has not said so on this connection.
+    package var obstacles: [String]?
+
+    package init(site: String, isConnected: Bool, obstacles: [String]?) {
+        self.site = site
+        self.isConnected = isConnected
+        self.obstacles = obstacles
+    }
+
+    /// Connected, and says that nothing is in the way.
+    package var isHealthy: Bool { isConnected && obstacles?.isEmpty == true }
 }
 
 /// What an operator sees of one study.
@@ -43,12 +63,22 @@ package struct StudyStatus: Hashable, Sendable {
         package var stage: String
         package var count: UInt64
         package var isConnected: Bool
+        /// ``AwaitedSite/Pace``.
+        package var pace: String
+        package var idleSeconds: Double
+        package var remainingSeconds: Double
 
-        package init(site: String, stage: String, count: UInt64, isConnected: Bool) {
+        package init(
+            site: String, stage: String, count: UInt64, isConnected: Bool, pace: String, idleSeconds: Double,
+            remainingSeconds: Double
+        ) {
             self.site = site
             self.stage = stage
             self.count = count
             self.isConnected = isConnected
+            self.pace = pace
+            self.idleSeconds = idleSeconds
+            self.remainingSeconds = remainingSeconds
         }
     }
 
@@ -130,6 +160,14 @@ extension ControlReply {
                 $0.federation = status.federation
                 $0.connectedSites = status.connectedSites
                 $0.studies = status.studies.map(\.wire)
+                $0.sites = status.sites.map { member in
+                    .with {
+                        $0.site = member.site
+                        $0.connected = member.isConnected
+                        $0.reported = member.obstacles != nil
+                        $0.obstacles = member.obstacles ?? []
+                    }
+                }
             }
         case .stopped(let study): message.stopped = .with { $0.study = study.data }
         case .membership(let reply): message.membership = reply.wire
@@ -149,7 +187,11 @@ extension ControlReply {
             for study in status.studies { studies.append(try StudyStatus(study)) }
             self = .status(
                 FederationStatus(
-                    federation: status.federation, connectedSites: status.connectedSites, studies: studies))
+                    federation: status.federation, connectedSites: status.connectedSites, studies: studies,
+                    sites: status.sites.map {
+                        MemberStatus(
+                            site: $0.site, isConnected: $0.connected, obstacles: $0.reported ? $0.obstacles : nil)
+                    }))
         case .stopped(let stopped): self = .stopped(study: try stopped.study.digest("study"))
         case .membership(let reply): self = .membership(try MembershipReply(reply))
         case nil: throw .unknownBody
@@ -175,6 +217,9 @@ extension StudyStatus {
                     $0.stage = site.stage
                     $0.count = site.count
                     $0.connected = site.isConnected
+                    $0.pace = site.pace
+                    $0.idleSeconds = site.idleSeconds
+                    $0.remainingSeconds = site.remainingSeconds
                 }
             }
             if let loss { $0.loss = loss }
@@ -196,7 +241,9 @@ extension StudyStatus {
         attempt = Int(wire.attempt)
         acceptedSites = wire.acceptedSites
         pending = wire.pending.map {
-            PendingSite(site: $0.site, stage: $0.stage, count: $0.count, isConnected: $0.connected)
+            PendingSite(
+                site: $0.site, stage: $0.stage, count: $0.count, isConnected: $0.connected, pace: $0.pace,
+                idleSeconds: $0.idleSeconds, remainingSeconds: $0.remainingSeconds)
         }
         loss = wire.hasLoss ? wire.loss : nil
         accuracy = wire.hasAccuracy ? wire.accuracy : nil

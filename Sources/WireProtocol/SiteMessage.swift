@@ -8,6 +8,8 @@ import SwiftProtobuf
 /// A control message from a site.
 package enum SiteMessage: Hashable, Sendable {
     case hello(versions: [UInt32], software: String)
+    /// What keeps the site from computing; nothing when it is able to.
+    case condition([SiteObstacle])
     case decision(study: Digest, StudyDecision)
     case blobRequest(Digest, offset: UInt64, stream: UInt32)
     case progress(task: Digest, RoundStage, count: UInt64)
@@ -28,6 +30,8 @@ extension SiteMessage {
                 $0.versions = versions
                 $0.software = software
             }
+        case .condition(let obstacles):
+            message.condition = .with { $0.obstacles = obstacles.map(\.rawValue) }
         case .decision(let study, let decision):
             message.decision = .with {
                 $0.study = study.data
@@ -78,6 +82,12 @@ extension SiteMessage {
         case .hello(let hello):
             guard (1...32).contains(hello.versions.count) else { throw .invalidField("versions") }
             self = .hello(versions: hello.versions, software: try hello.software.checkedText("software"))
+        case .condition(let condition):
+            guard condition.obstacles.count <= SiteObstacle.allCases.count else { throw .invalidField("obstacles") }
+            var obstacles: [SiteObstacle] = []
+            for word in condition.obstacles { obstacles.append(try word.word("obstacles")) }
+            guard Set(obstacles).count == obstacles.count else { throw .invalidField("obstacles") }
+            self = .condition(obstacles)
         case .decision(let decision):
             let study = try decision.study.digest("study")
             guard !decision.accepted else {

@@ -24,9 +24,11 @@ struct RoundsInMemory {
         let workers = NIOThreadPool(numberOfThreads: 2)
         workers.start()
         let store = try AggregatorStore.open(directory: folder.path + "/aggregator")
+        guard let key = StatementKey(seed: RandomSource.system.bytes(32)) else { throw BenchError("no key") }
         let aggregator = Aggregator(
             settings: AggregatorSettings(
-                federation: "bench", members: Set(names.compactMap(SiteID.init)), maximumModelBytes: 1 << 34),
+                federation: "bench", members: Set(names.compactMap(SiteID.init)), statementKey: key,
+                maximumModelBytes: 1 << 34),
             store: store, vault: try FileVault(directory: folder.path + "/aggregator"), workers: workers,
             logger: quietLogger)
         let parties = try names.map { try benchSite($0, study: study, federation: "memory", folder: folder) }

@@ -68,6 +68,14 @@ struct FederationProgramTests {
             #expect(status.status == 0)
             #expect(status.output.contains("completed, round 15 of 15"))
             #expect(!status.output.contains("received 0 B"))
+            let federation = try Program.run(["federation", "status", "--state", state])
+            #expect(federation.status == 1, "nobody runs the federation")
+            #expect(federation.output.contains("aggregator: it is not running; no round goes on"))
+            #expect(federation.output.contains("evaluation round 15: 4 of 4 sites in the sum, 25 % each"))
+            #expect(!federation.output.contains("have not confirmed"), "deliveries are remembered")
+            #expect(federation.output.split(separator: "\n").count <= 24)
+            let view = try Program.run(["federation", "status", "--state", state, "--json", "-"])
+            #expect(view.output.contains("\"isRunning\" : false") && view.status == 1)
         }
     }
 

@@ -71,6 +71,7 @@ class Site:
         """One connection, to the end of the study or of the connection."""
         self.connection, self.wanted = Connection(self.options), None
         self.connection.send("hello", versions=varint(1), software="foreign-site 1")
+        self.connection.send("condition")
         kind, payload = self.connection.frame()
         name, message = decode(payload) if kind == CONTROL else (None, {})
         if name == "refusal":

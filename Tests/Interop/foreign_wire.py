@@ -29,6 +29,7 @@ TO_AGGREGATOR = {
     "upload_offer": (5, {"task": 1, "byte_count": 2, "digest": 3, "stream": 4}),
     "withheld": (6, {"task": 1, "reason": 2}),
     "model_received": (7, {"study": 1, "digest": 2}),
+    "condition": (8, {"obstacles": 1}),
 }
 # number in FromAggregator: (name, {field number: field}); a field's kind is that of its default in KINDS.
 FROM_AGGREGATOR = {

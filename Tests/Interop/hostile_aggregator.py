@@ -52,7 +52,7 @@ class Link:
         name = NAMES[number]
         note = {"decision": " accepted" if values.get(2) == 1 else " declined",
                 "withheld": " " + (values.get(2) or b"").decode() if name == "withheld" else ""}.get(name, "")
-        if name not in ("hello", "progress"):
+        if name not in ("hello", "condition", "progress"):
             self.said.append(name + note)
         return name, values
 

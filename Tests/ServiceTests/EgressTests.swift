@@ -81,6 +81,7 @@ private struct Egress {
     private func kind(of message: SiteMessage) -> EgressManifest.Kind {
         switch message {
         case .hello: .hello
+        case .condition: .condition
         case .decision: .decision
         case .blobRequest: .blobRequest
         case .progress: .progress

@@ -8,19 +8,26 @@ import Store
 import Testing
 
 struct FederationReportTests {
+    private static func sampleEntry(_ kind: EntryKind = .roundOpened) throws -> Entry {
+        try Entry(
+            kind, study: nil, actor: EntryContent.aggregator, body: [:], at: EntryTime(seconds: 1),
+            signedBy: try #require(StatementKey(seed: [UInt8](repeating: 1, count: 32))))
+    }
+
     /// A report from a store with four rounds and the records of two sites.
     private static func sample() async throws -> FederationReport {
         let store = try AggregatorStore.inMemory()
         let hash = Digest(of: [1], domain: "study")
         let model = BlobReference(name: "model", digest: Digest(of: [2], domain: "model"), byteCount: 4)
         let site = try #require(SiteID("a"))
-        try await store.submit(study: hash, name: "sample", canonicalBytes: [1], at: 0)
+        try await store.submit(study: hash, name: "sample", canonicalBytes: [1], entry: try sampleEntry(), at: 0)
         func close(
             _ kind: RoundKind, _ round: Int, seconds: Double, metrics: [(name: String, value: Double)] = []
         ) async throws -> Digest {
             let id = RoundID(kind: kind, round: round, attempt: 1)
             let task = Digest(of: [UInt8(round)], domain: kind.rawValue)
-            try await store.openRound(study: hash, id: id, taskHash: task, taskBytes: [1], cohort: [site], at: 0)
+            try await store.openRound(
+                study: hash, id: id, taskHash: task, taskBytes: [1], cohort: [site], entry: try sampleEntry(), at: 0)
             let isTraining = kind == .training
             try await store.closeRound(
                 study: hash, id: id,
@@ -31,7 +38,8 @@ struct FederationReportTests {
                     ParticipationRecord(site: site, participation: .included, uploadTime: .milliseconds(100))
                 ],
                 metrics: metrics,
-                models: isTraining ? [ModelRecord(role: .model, round: round, blob: model)] : [], at: 1)
+                models: isTraining ? [ModelRecord(role: .model, round: round, blob: model)] : [],
+                entry: try sampleEntry(), at: 1)
             return task
         }
         _ = try await close(.statistics, 0, seconds: 9)
@@ -41,7 +49,8 @@ struct FederationReportTests {
             .evaluation, 2, seconds: 9,
             metrics: [("rows", 40), ("accuracy", 0.75), ("auc", 0.8), ("aucLower", 0.79), ("aucUpper", 0.81)])
         try await store.finishStudy(
-            hash: hash, outcome: "completed", explanation: "", releasedModel: model.digest, at: 2)
+            hash: hash, outcome: "completed", explanation: "", releasedModel: model.digest,
+            entries: [try sampleEntry(.studyEnded)], at: 2)
 
         func records(_ name: String, _ seconds: [Double]) throws -> SiteRecords {
             SiteRecords(

@@ -53,6 +53,10 @@ import WireProtocol
                     "nonFinite", "dataChanged", "noUsableRows", "taskMismatch", "stopped", "paused",
                     "outsideHours", "notPermitted", "localFailure", "restored", "answeredBefore",
                 ])
+        #expect(
+            SiteObstacle.allCases.map(\.rawValue)
+                == ["noPolicy", "policyRefuses", "noDataset", "dataMissing", "diskFull"])
+        #expect(AwaitedSite.Pace.allCases.map(\.rawValue) == ["working", "slow", "silent", "away"])
         #expect(RefusalReason.allCases.map(\.rawValue) == ["wrongLength", "wrongDigest", "malformedVector"])
         #expect(
             RefusalCode.allCases.map(\.rawValue) == [

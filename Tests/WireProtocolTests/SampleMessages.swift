@@ -15,6 +15,7 @@ enum SampleMessages {
     static let fromSites: [SiteMessage] =
         [
             .hello(versions: [1], software: ""), .hello(versions: Array(0..<32), software: "consilium-site 1.0 – ü"),
+            .condition([]), .condition(SiteObstacle.allCases), .condition([.diskFull]),
             .hello(versions: [.max], software: String(repeating: "x", count: 200)),
             .decision(study: digest, .accepted), .blobRequest(digest, offset: 0, stream: 0),
             .blobRequest(digest, offset: .max, stream: .max), .modelReceived(study: digest, model: other),
@@ -50,11 +51,16 @@ enum SampleMessages {
     static let replies: [ControlReply] = [
         .error(message: "no such study", hint: ""), .submitted(study: digest, wasKnown: false),
         .submitted(study: digest, wasKnown: true), .stopped(study: digest),
-        .status(FederationStatus(federation: "cardio", connectedSites: [], studies: [])),
+        .status(FederationStatus(federation: "cardio", connectedSites: [], studies: [], sites: [])),
         .status(
             FederationStatus(
                 federation: "cardio", connectedSites: ["a", "b"],
-                studies: [StudyStatus(study: other, name: "empty", phase: "gathering"), fullStatus])),
+                studies: [StudyStatus(study: other, name: "empty", phase: "gathering"), fullStatus],
+                sites: [
+                    MemberStatus(site: "a", isConnected: true, obstacles: []),
+                    MemberStatus(site: "b", isConnected: true, obstacles: ["diskFull"]),
+                    MemberStatus(site: "c", isConnected: false, obstacles: nil),
+                ])),
     ]
 
     private static var fullStatus: StudyStatus {
@@ -66,8 +72,12 @@ enum SampleMessages {
         status.attempt = 2
         status.acceptedSites = ["a", "b", "c"]
         status.pending = [
-            .init(site: "a", stage: "computing", count: 17, isConnected: true),
-            .init(site: "b", stage: "asked", count: .max, isConnected: false),
+            .init(
+                site: "a", stage: "computing", count: 17, isConnected: true, pace: "slow", idleSeconds: 0.25,
+                remainingSeconds: 59.75),
+            .init(
+                site: "b", stage: "asked", count: .max, isConnected: false, pace: "away", idleSeconds: 1e9,
+                remainingSeconds: 0),
         ]
         status.loss = 0
         status.accuracy = 0.5

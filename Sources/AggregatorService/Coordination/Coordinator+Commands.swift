@@ -52,7 +52,9 @@ extension Coordinator {
                 message: "the model has \(parameterBytes) bytes, this aggregator allows \(settings.maximumModelBytes)",
                 hint: "make the model smaller or raise limits.maximumModelBytes in the aggregator's configuration")
         }
-        _ = try await store.submit(study: hash, name: study.name, canonicalBytes: bytes, at: wallMilliseconds())
+        _ = try await store.submit(
+            study: hash, name: study.name, canonicalBytes: bytes, entry: try entry(.studyProposed(hash)),
+            at: wallMilliseconds())
         add(
             StudyRun(
                 study: study, hash: hash, canonicalBytes: bytes,
@@ -81,6 +83,20 @@ extension Coordinator {
     func status() -> FederationStatus {
         FederationStatus(
             federation: federation, connectedSites: sessions.keys.sorted().map(\.rawValue),
-            studies: order.compactMap { runs[$0]?.status })
+            studies: order.compactMap { runs[$0]?.status(now: now) }, sites: members())
+    }
+
+    /// Members, and whoever else is connected or takes part in a study that runs.
+    private func members() -> [MemberStatus] {
+        var names = settings.members.sites.union(sessions.keys)
+        for run in runs.values {
+            if case .finished = run.machine.phase { continue }
+            names.formUnion(run.accepted)
+        }
+        return names.sorted().map { site in
+            MemberStatus(
+                site: site.rawValue, isConnected: sessions[site] != nil,
+                obstacles: conditions[site].map { $0.map(\.rawValue) })
+        }
     }
 }

@@ -27,6 +27,7 @@ extension Coordinator {
                 machine: StudyStateMachine(study: study, expectedSites: settings.members.sites), submitted: now)
             let accepted = Set(try await store.decisions(study: record.hash).filter(\.isAccepted).map(\.site))
             run.model = try await version(.model, of: record.hash)
+            run.deliveries = try await store.deliveries(study: record.hash)
             run.controls = try await store.latestModel(study: record.hash, role: .controls)?.blob
             run.moments = try await store.latestModel(study: record.hash, role: .moments)?.blob
             try await restoreProgress(of: &run, record: record, accepted: accepted)

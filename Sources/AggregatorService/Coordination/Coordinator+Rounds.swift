@@ -44,7 +44,7 @@ extension Coordinator {
             opened: now)
         try await store.openRound(
             study: hash, id: id, taskHash: current.taskHash, taskBytes: task.canonicalBytes, cohort: cohort,
-            at: wallMilliseconds())
+            entry: try entry(.roundOpened(task)), at: wallMilliseconds())
         try await store.markPosition()
         runs[hash]?.current = current
         logger.info(
@@ -176,7 +176,7 @@ extension Coordinator {
         startSum(id, survivors: survivors, study: hash)
     }
 
-    func summed(_ hash: Digest, _ id: RoundID, _ outcome: SumOutcome) async throws {
+    func summed(_ hash: Digest, _ id: RoundID, _ outcome: SumOutcome, sum: Digest?) async throws {
         guard let run = runs[hash], let current = run.current, case .summing(id, let survivors) = run.machine.phase
         else { return }
         var summary = RoundSummary(
@@ -220,9 +220,16 @@ extension Coordinator {
             runs[hash]?.progress.auc = result.metrics.auc?.middle
         }
         runs[hash]?.progress.explanation = ""
+        guard let sum else { return try await advance(hash, .summingFailed(.implausibleSum)) }
+        let records = run.machine.latestRecords
+        let entry = try entry(
+            .roundReleased(
+                id, of: hash, task: current.taskHash, participation: records, sum: sum,
+                files: Dictionary(uniqueKeysWithValues: models.map { ($0.role.rawValue, $0.blob.digest) }),
+                clipRate: summary.clipRate))
         try await store.closeRound(
-            study: hash, id: id, summary: summary, participation: run.machine.latestRecords, metrics: metrics,
-            models: models, at: wallMilliseconds())
+            study: hash, id: id, summary: summary, participation: records, metrics: metrics, models: models,
+            entry: entry, at: wallMilliseconds())
         current.sum.release()
         try await dropReplaced(by: models, of: run)
         let uploads = try await uploads(of: current)
@@ -280,8 +287,11 @@ extension Coordinator {
                 "attempt": "\(id.attempt)", "reason": "\(reason.word)",
             ])
         runs[hash]?.progress.explanation = "attempt \(id.attempt) abandoned: \(reason.explanation)"
+        let records = run.machine.latestRecords
+        let entry = try entry(
+            .roundFailed(id, of: hash, task: current.taskHash, participation: records, reason: reason.word))
         try await store.abandonRound(
-            study: hash, id: id, reason: reason.word, participation: run.machine.latestRecords, at: wallMilliseconds())
+            study: hash, id: id, reason: reason.word, participation: records, entry: entry, at: wallMilliseconds())
         current.sum.release()
         enqueue(try await uploads(of: current))
         tell(current.cohort, task: current.taskHash, included: [])
@@ -294,8 +304,18 @@ extension Coordinator {
         guard let run = runs[hash] else { return }
         var explanation = run.progress.explanation
         if case .degraded(let reason) = outcome { explanation = reason.explanation }
+        let released = run.model?.blob.digest
+        var entries: [Entry] = []
+        if let current = run.current {
+            entries.append(
+                try entry(
+                    .roundFailed(
+                        current.task.id, of: hash, task: current.taskHash, participation: [],
+                        reason: EntryContent.studyEndedReason)))
+        }
+        entries.append(try entry(.studyEnded(outcome, of: hash, model: released)))
         try await store.finishStudy(
-            hash: hash, outcome: outcome.word, explanation: explanation, releasedModel: run.model?.blob.digest,
+            hash: hash, outcome: outcome.word, explanation: explanation, releasedModel: released, entries: entries,
             at: wallMilliseconds())
         runs[hash]?.progress.explanation = explanation
         if let current = run.current {
@@ -310,6 +330,22 @@ extension Coordinator {
         for site in run.accepted.sorted() {
             sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))
         }
+    }
+
+    /// Notes that a site holds the released model.
+    func delivered(_ model: Digest, of study: Digest, to site: SiteID) async throws {
+        guard let run = runs[study], case .finished = run.machine.phase, run.model?.blob.digest == model,
+            run.accepted.contains(site), !run.deliveries.contains(site)
+        else { return }
+        try await store.recordDelivery(
+            study: study, site: site, entry: try entry(.modelExported(model, of: study, to: site)),
+            at: wallMilliseconds())
+        runs[study]?.deliveries.insert(site)
+    }
+
+    /// Signs what this aggregator says.
+    func entry(_ content: EntryContent) throws -> Entry {
+        try Entry(content, at: EntryTime(seconds: wallMilliseconds() / 1_000), signedBy: settings.statementKey)
     }
 
     /// The file of a blob that `site` may have: an input of a round that asks it, or the last model of its study.

@@ -13,6 +13,8 @@ package struct AggregatorSettings: Sendable {
     package var federation: String
     package var members: any MemberDirectory
 
+    /// Signs the aggregator's entries.
+    package var statementKey: StatementKey
     /// The largest model file a study may have.
     package var maximumModelBytes: Int
     /// How long a new connection may take to say hello: until then it costs a place and has given nothing.
@@ -20,23 +22,25 @@ package struct AggregatorSettings: Sendable {
 
     /// - Parameter members: who may take part; asked anew whenever it matters.
     package init(
-        federation: String, members: any MemberDirectory, maximumModelBytes: Int = 1 << 30,
+        federation: String, members: any MemberDirectory, statementKey: StatementKey,
+        maximumModelBytes: Int = 1 << 30,
         helloTimeout: Duration = .seconds(10)
     ) {
         self.federation = federation
         self.members = members
+        self.statementKey = statementKey
         self.maximumModelBytes = maximumModelBytes
         self.helloTimeout = helloTimeout
     }
 
     /// Settings with members that never change.
     package init(
-        federation: String, members: Set<SiteID>, maximumModelBytes: Int = 1 << 30,
+        federation: String, members: Set<SiteID>, statementKey: StatementKey, maximumModelBytes: Int = 1 << 30,
         helloTimeout: Duration = .seconds(10)
     ) {
         self.init(
-            federation: federation, members: FixedMembers(members), maximumModelBytes: maximumModelBytes,
-            helloTimeout: helloTimeout)
+            federation: federation, members: FixedMembers(members), statementKey: statementKey,
+            maximumModelBytes: maximumModelBytes, helloTimeout: helloTimeout)
     }
 }
 
@@ -57,6 +61,8 @@ actor Coordinator {
     private let started: Duration
 
     var sessions: [SiteID: SiteSession] = [:]
+    /// What connected sites say is in their way; nothing of those who have not said.
+    var conditions: [SiteID: [SiteObstacle]] = [:]
     var runs: [Digest: StudyRun] = [:]
     /// Studies in the order of their submission.
     var order: [Digest] = []
@@ -146,8 +152,10 @@ actor Coordinator {
             }
             group.addTask {
                 for await work in self.sums {
+                    // Side by side: hashing a large sum takes as long as adding an upload.
+                    async let digest = self.workers.runIfActive { work.digest() }
                     let outcome = try await self.workers.runIfActive { work.run() }
-                    self.post(.summed(study: work.study.hash, work.id, outcome))
+                    self.post(.summed(study: work.study.hash, work.id, outcome, sum: try await digest))
                 }
             }
             group.addTask {
@@ -201,6 +209,7 @@ actor Coordinator {
         case .opened(let session): opened(session)
         case .closed(let session): try await closed(session)
         case .membershipChanged: membershipChanged()
+        case .condition(let site, let obstacles): noteCondition(of: site, obstacles)
         case .decided(let site, let study, let decision): try await decided(site, study: study, decision)
         case .progress(let site, let task, let stage, let count):
             try await forward(.progress(site, stage, count: count), task: task)
@@ -222,9 +231,8 @@ actor Coordinator {
                 break
             }
         case .modelReceived(let site, let study, let model):
-            guard let run = runs[study], run.model?.blob.digest == model, run.accepted.contains(site) else { return }
-            runs[study]?.deliveries.insert(site)
-        case .summed(let study, let id, let outcome): try await summed(study, id, outcome)
+            try await delivered(model, of: study, to: site)
+        case .summed(let study, let id, let outcome, let sum): try await summed(study, id, outcome, sum: sum)
         case .control(let request, let reply): reply.resume(returning: await answer(request))
         case .tick:
             if !runs.values.contains(where: { $0.current != nil }) { removeLeftovers() }
@@ -239,6 +247,7 @@ actor Coordinator {
         // The newer connection wins: the older one is most often half open after a lost network.
         sessions[session.site]?.refuse(.alreadyConnected)
         sessions[session.site] = session
+        conditions[session.site] = nil
         logger.info("site connected", metadata: ["site": "\(session.site)"])
         if let roster = settings.members.roster { session.send(.roster(roster.roster, denyList: roster.denyList)) }
         for hash in order {
@@ -278,8 +287,18 @@ actor Coordinator {
     private func closed(_ session: SiteSession) async throws {
         guard sessions[session.site] === session else { return }
         sessions[session.site] = nil
+        conditions[session.site] = nil
         logger.info("site disconnected", metadata: ["site": "\(session.site)"])
         for hash in order { try await advance(hash, .disconnected(session.site)) }
+    }
+
+    private func noteCondition(of site: SiteID, _ obstacles: [SiteObstacle]) {
+        guard sessions[site] != nil, conditions[site] != obstacles else { return }
+        conditions[site] = obstacles
+        guard !obstacles.isEmpty else { return }
+        logger.warning(
+            "site is not able to compute",
+            metadata: ["site": "\(site)", "obstacles": "\(obstacles.map(\.rawValue).joined(separator: " "))"])
     }
 
     private func decided(_ site: SiteID, study: Digest, _ decision: StudyDecision) async throws {

@@ -12,6 +12,7 @@ enum CoordinatorEvent: Sendable {
     case closed(SiteSession)
     /// Somebody joined, left or has new keys.
     case membershipChanged
+    case condition(SiteID, [SiteObstacle])
     case decided(SiteID, study: Digest, StudyDecision)
     case progress(SiteID, task: Digest, RoundStage, count: Int)
     case withheld(SiteID, task: Digest, WithholdReason)
@@ -23,7 +24,8 @@ enum CoordinatorEvent: Sendable {
     case refusedUpload(SiteID, task: Digest, RefusalReason)
     case blobSent(SiteID, byteCount: Int)
     case modelReceived(SiteID, study: Digest, model: Digest)
-    case summed(study: Digest, RoundID, SumOutcome)
+    /// `sum` is the hash of the packed sum; nil when there is none.
+    case summed(study: Digest, RoundID, SumOutcome, sum: Digest?)
     case control(ControlRequest, CheckedContinuation<ControlReply, Never>)
     case tick
 }

@@ -82,7 +82,7 @@ extension StudyRun {
     }
 
     /// The status line of this study.
-    var status: StudyStatus {
+    func status(now: Duration) -> StudyStatus {
         var status = StudyStatus(study: hash, name: study.name, phase: "gathering")
         status.explanation = progress.explanation
         status.rounds = study.federation.rounds
@@ -107,10 +107,11 @@ extension StudyRun {
         case .collecting(let round):
             status.phase = "collecting"
             note(round.id)
-            status.pending = round.pending.map {
+            status.pending = round.awaited(now: now).map {
                 .init(
-                    site: $0.site.rawValue, stage: $0.stage.rawValue, count: UInt64($0.count),
-                    isConnected: $0.isConnected)
+                    site: $0.site.rawValue, stage: $0.stage.rawValue, count: UInt64(clamping: $0.count),
+                    isConnected: $0.isConnected, pace: $0.pace.rawValue, idleSeconds: $0.idle.inSeconds,
+                    remainingSeconds: $0.remaining.inSeconds)
             }
         case .summing(let id, _):
             status.phase = "summing"

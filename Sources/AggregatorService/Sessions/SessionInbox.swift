@@ -35,6 +35,7 @@ final class SessionInbox {
     func receive(_ message: SiteMessage) async throws {
         switch message {
         case .hello, .blobRequest, .renewal: throw SessionError(.protocolViolation)
+        case .condition(let obstacles): coordinator.post(.condition(site, obstacles))
         case .decision(let study, let decision): coordinator.post(.decided(site, study: study, decision))
         case .progress(let task, let stage, let count):
             coordinator.post(.progress(site, task: task, stage, count: Int(clamping: count)))

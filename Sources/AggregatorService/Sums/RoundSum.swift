@@ -75,6 +75,16 @@ final class RoundSum: Sendable {
         }
     }
 
+    /// SHA-256 of the packed sum over `survivors`.
+    ///
+    /// - Precondition: exactly the survivors have been added.
+    func digest(of survivors: [SiteID]) throws -> Digest {
+        let total = try total(of: survivors)
+        var hasher = BlobHasher()
+        total.write { hasher.update($0) }
+        return hasher.finish()
+    }
+
     /// Gives the memory back once the round's result is durable; whoever still holds the round holds no vector.
     func release() {
         state.withLock { state in

@@ -40,6 +40,9 @@ struct SumWork: Sendable {
         }
     }
 
+    /// SHA-256 of the packed sum; nil when there is no sum.
+    func digest() -> Digest? { try? sum.digest(of: survivors) }
+
     private func values(_ vector: RingVector, section: Int) -> [Int64] {
         (0..<vector.layout.sections[section].count).map { vector[section: section, index: $0] }
     }

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Federation
+import ModelFiles
 import Store
 import StudyFiles
 
@@ -32,6 +33,16 @@ struct SiteStudiesCommand: AsyncParsableCommand {
         var approvedUntil: String?
         /// Rounds to which this hospital's vector went.
         var rounds: Int
+        /// This hospital's training rows, and those of all hospitals in the statistics round; about its share of the
+        /// sums, whose weights are such rows in units. Known here only.
+        var ownRows: Int?
+        var allRows: Int?
+
+        var share: String? {
+            guard let ownRows, let allRows, allRows > 0 else { return nil }
+            let percent = Int((100 * Double(ownRows) / Double(allRows)).rounded())
+            return "own part: \(ownRows) of \(allRows) training rows, about \(percent) % of the weight"
+        }
     }
 
     func run() async throws {
@@ -39,8 +50,11 @@ struct SiteStudiesCommand: AsyncParsableCommand {
         let store = try site.store()
         var lines: [Line] = []
         for record in try await store.studies() {
-            let rounds = try await store.rounds(study: record.hash).filter { $0.state == .delivered }.count
-            lines.append(line(record, site: site, rounds: rounds))
+            let rounds = try await store.rounds(study: record.hash)
+            var line = self.line(record, site: site, rounds: rounds.count { $0.state == .delivered })
+            line.ownRows = rounds.last { $0.id.kind == .training && $0.rows != nil }?.rows
+            line.allRows = try await Self.allRows(record.hash, in: store, site: site)
+            lines.append(line)
         }
         let console = json.console
         if lines.isEmpty { console.line("no study was offered yet") }
@@ -51,8 +65,17 @@ struct SiteStudiesCommand: AsyncParsableCommand {
                 console.line("  approved by \(officer) until \(until)")
             }
             console.line("  vectors sent in \(line.rounds) rounds")
+            if let share = line.share { console.line("  \(share)") }
         }
         try json.write(lines)
+    }
+
+    /// What the latest global model says about the rows behind it; nil when there is none, or its file is gone.
+    private static func allRows(_ study: Digest, in store: SiteStore, site: SiteConfiguration) async throws -> Int? {
+        guard let model = try await store.latestModel(study: study, role: .global)?.blob,
+            let file = try? ModelFile.read("\(site.stateDirectory)/models/\(model.digest.hex)")
+        else { return nil }
+        return (try? StudyModel(file))?.trainingRows
     }
 
     private func line(_ record: SiteStudyRecord, site: SiteConfiguration, rounds: Int) -> Line {

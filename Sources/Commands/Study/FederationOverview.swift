@@ -13,6 +13,30 @@ struct FederationOverview: Codable, Sendable {
         var site: String
         var stage: String
         var isConnected: Bool
+        /// Bytes or steps done in this stage.
+        var count: UInt64
+        /// working, slow, silent or away.
+        var pace: String
+        /// Since its last progress.
+        var idleSeconds: Double
+        /// Until it is given up if it makes none.
+        var remainingSeconds: Double
+    }
+
+    struct Member: Codable, Sendable {
+        var site: String
+        var isConnected: Bool
+        /// What it says is in its way; absent when it has not said.
+        var obstacles: [String]?
+
+        /// Connected, and able to compute by its own word.
+        var isReady: Bool { isConnected && obstacles?.isEmpty == true }
+
+        var words: String {
+            if isReady { return "ready" }
+            guard isConnected else { return "not connected" }
+            return obstacles == nil ? "connected, condition unknown" : "cannot compute"
+        }
     }
 
     struct StudyView: Codable, Sendable {
@@ -24,7 +48,11 @@ struct FederationOverview: Codable, Sendable {
         var explanation: String?
         var round: Int
         var rounds: Int
+        var minimumSites: Int
+        var requiredSites: [String]
         var acceptedSites: [String]
+        /// Why each site that declined has done so.
+        var declinedSites: [String: String]
         var pending: [PendingSite]
         var loss: Double?
         var accuracy: Double?
@@ -34,12 +62,17 @@ struct FederationOverview: Codable, Sendable {
         var examplesPerSecond: Double?
         var deliveries: Int?
         var model: String?
+        /// Why each site that was chosen is not in the latest round that has ended.
+        var latestAbsences: [String: String]
+        /// Why the latest round that has ended came to nothing.
+        var latestFailure: String?
         var roundMetrics: [RoundMetrics]
     }
 
     var federation: String?
     var isRunning: Bool
     var connectedSites: [String]
+    var sites: [Member]
     var studies: [StudyView]
 
     /// Asks the aggregator, or reads its store when nobody answers.
@@ -53,10 +86,16 @@ struct FederationOverview: Codable, Sendable {
             var views: [StudyView] = []
             for study in studies {
                 let rounds = try await store?.rounds(study: study.study) ?? []
-                views.append(StudyView(study, rounds: rounds, record: try await store?.study(study.study)))
+                views.append(
+                    StudyView(
+                        study, rounds: rounds, record: try await store?.study(study.study),
+                        decisions: try await store?.decisions(study: study.study) ?? []))
             }
             return FederationOverview(
-                federation: status.federation, isRunning: true, connectedSites: status.connectedSites, studies: views)
+                federation: status.federation, isRunning: true, connectedSites: status.connectedSites,
+                sites: status.sites.map {
+                    Member(site: $0.site, isConnected: $0.isConnected, obstacles: $0.obstacles)
+                }, studies: views)
         } catch let error as TransportError {
             guard let store = try? AggregatorStore.openReadOnly(directory: location.directory) else {
                 throw ControlClient.explained(error, path: path)
@@ -70,18 +109,21 @@ struct FederationOverview: Codable, Sendable {
         var views: [String: StudyView] = [:]
         for record in try await store.studies() {
             let rounds = try await store.rounds(study: record.hash)
-            let status = try await Self.status(of: record, rounds: rounds, store: store)
+            let decisions = try await store.decisions(study: record.hash)
+            var status = Self.status(of: record, rounds: rounds, decisions: decisions)
+            status.deliveries = try await store.deliveries(study: record.hash).count
             statuses.append(status)
-            views[status.study.hex] = StudyView(status, rounds: rounds, record: record)
+            views[status.study.hex] = StudyView(status, rounds: rounds, record: record, decisions: decisions)
         }
         let chosen = try hash.map { [try statuses.one(startingWith: $0)] } ?? statuses
         return FederationOverview(
-            federation: nil, isRunning: false, connectedSites: [], studies: chosen.compactMap { views[$0.study.hex] })
+            federation: nil, isRunning: false, connectedSites: [], sites: [],
+            studies: chosen.compactMap { views[$0.study.hex] })
     }
 
     private static func status(
-        of record: StudyRecord, rounds: [RoundRecord], store: AggregatorStore
-    ) async throws -> StudyStatus {
+        of record: StudyRecord, rounds: [RoundRecord], decisions: [DecisionRecord]
+    ) -> StudyStatus {
         var status = StudyStatus(study: record.hash, name: record.name, phase: record.outcome ?? "paused")
         status.explanation = record.explanation ?? ""
         status.rounds = (try? Study(canonicalBytes: record.canonicalBytes))?.federation.rounds ?? 0
@@ -90,8 +132,7 @@ struct FederationOverview: Codable, Sendable {
         let evaluation = closed.last { $0.id.kind == .evaluation }
         status.roundKind = RoundKind.training.rawValue
         status.round = training?.id.round ?? 0
-        status.acceptedSites = try await store.decisions(study: record.hash)
-            .filter(\.isAccepted).map(\.site.rawValue).sorted()
+        status.acceptedSites = decisions.filter(\.isAccepted).map(\.site.rawValue).sorted()
         status.loss = training?.summary?.loss
         status.accuracy = evaluation?.metrics["accuracy"]
         status.auc = evaluation?.metrics["auc"]
@@ -107,20 +148,39 @@ struct FederationOverview: Codable, Sendable {
 
 extension FederationOverview.StudyView {
     /// - Parameter rounds: from the store; their traffic counts when the aggregator has forgotten it by a restart.
-    init(_ status: StudyStatus, rounds: [RoundRecord], record: StudyRecord?) {
+    init(_ status: StudyStatus, rounds: [RoundRecord], record: StudyRecord?, decisions: [DecisionRecord]) {
+        let terms = record.flatMap { try? Study(canonicalBytes: $0.canonicalBytes) }?.federation
+        let declined = decisions.compactMap { record -> (String, String)? in
+            guard case .declined(let reason) = record.decision else { return nil }
+            return (record.site.rawValue, reason.rawValue)
+        }
         let up = rounds.reduce(0) { $0 + ($1.summary?.bytesUp ?? 0) }
         let down = rounds.reduce(0) { $0 + ($1.summary?.bytesDown ?? 0) }
+        let latest = rounds.last { $0.state != .open }
+        let absent = latest?.participation.filter {
+            ![Participation.included.word, Participation.notSampled.word].contains($0.word)
+        }
         self.init(
             name: status.name, hash: status.study.hex, phase: status.phase,
             explanation: status.explanation.isEmpty ? nil : status.explanation, round: status.round,
-            rounds: status.rounds, acceptedSites: status.acceptedSites,
-            pending: status.pending.map { .init(site: $0.site, stage: $0.stage, isConnected: $0.isConnected) },
+            rounds: status.rounds, minimumSites: terms?.minimumSites ?? 1,
+            requiredSites: terms?.requiredSites.map(\.rawValue) ?? [], acceptedSites: status.acceptedSites,
+            declinedSites: Dictionary(declined, uniquingKeysWith: { first, _ in first }),
+            pending: status.pending.map {
+                .init(
+                    site: $0.site, stage: $0.stage, isConnected: $0.isConnected, count: $0.count, pace: $0.pace,
+                    idleSeconds: $0.idleSeconds, remainingSeconds: $0.remainingSeconds)
+            },
             loss: status.loss, accuracy: status.accuracy, auc: status.auc,
             bytesUp: max(up, Int(clamping: status.bytesUp)),
             bytesDown: max(down, Int(clamping: status.bytesDown)),
             examplesPerSecond: status.examplesPerSecond > 0 ? status.examplesPerSecond : nil,
             deliveries: status.isFinished && status.phase != "paused" ? status.deliveries : nil,
-            model: record?.releasedModel?.hex, roundMetrics: rounds.map { RoundMetrics($0) })
+            model: record?.releasedModel?.hex,
+            latestAbsences: Dictionary(
+                absent?.map { ($0.site.rawValue, $0.explanation) } ?? [], uniquingKeysWith: { first, _ in first }),
+            latestFailure: latest?.state == .abandoned ? latest?.reason : nil,
+            roundMetrics: rounds.map { RoundMetrics($0) })
     }
 }
 
@@ -140,7 +200,7 @@ extension FederationOverview {
             let sites = study.acceptedSites
             console.line("sites: \(sites.isEmpty ? "none yet" : sites.joined(separator: ", "))")
             for site in study.pending {
-                console.line("  waiting for \(site.site): \(site.stage)\(site.isConnected ? "" : ", not connected")")
+                console.line("  waiting for \(site.site): \(site.stage), at \(site.count), \(site.pace)")
             }
             console.line(
                 "loss \(Figures.fixed(study.loss)), accuracy \(Figures.fixed(study.accuracy)), "

@@ -21,6 +21,7 @@ package struct EgressManifest: Hashable, Sendable {
 
     package enum Kind: String, CaseIterable, Hashable, Sendable {
         case hello
+        case condition
         case decision
         case blobRequest
         case progress
@@ -64,6 +65,8 @@ package struct EgressManifest: Hashable, Sendable {
     /// When it is sent.
     package enum Occasion: Hashable, Sendable {
         case everyConnection
+        /// On every connection, and when it has changed.
+        case everyChange
         /// Once for each offer of the study, and when a person decides.
         case everyDecision
         /// For each file of a round, and again after a lost connection.
@@ -81,6 +84,7 @@ package struct EgressManifest: Hashable, Sendable {
         package var explanation: String {
             switch self {
             case .everyConnection: "once a connection"
+            case .everyChange: "once a connection, and when it changes"
             case .everyDecision: "at each decision"
             case .everyDownload: "for each file fetched"
             case .whileWorking(let perSecond): "at most \(perSecond) a second at work"
@@ -148,6 +152,9 @@ extension EgressManifest {
                     Field("versions", meaning: "protocol versions this program speaks"),
                     Field("software", meaning: "program and version"),
                 ]),
+            message(
+                .condition, upTo: 80, .everyChange,
+                [Field("obstacles", meaning: "what keeps the site from computing, from a closed list")]),
             message(
                 .decision, upTo: 100, .everyDecision,
                 [study, Field("accepted", meaning: "yes, or a reason from a closed list")]),

@@ -101,10 +101,19 @@ package struct RoundStateMachine: Sendable {
 
     package var cohort: [SiteID] { members.keys.sorted() }
 
-    /// Stage and count of every site that is not settled.
-    package var pending: [(site: SiteID, stage: RoundStage, count: Int, isConnected: Bool)] {
-        members.filter { $0.value.settled == nil }.sorted { $0.key < $1.key }
-            .map { ($0.key, $0.value.position.stage, $0.value.position.count, $0.value.isConnected) }
+    /// How every site that is not settled is getting on, by name.
+    package func awaited(now: Duration) -> [AwaitedSite] {
+        let times = members.values.compactMap(\.uploadTime).sorted()
+        let isLate = times.isEmpty ? false : now - opened > times[times.count / 2] * 2
+        let limit = Duration.seconds(terms.stallSeconds)
+        return members.filter { $0.value.settled == nil }.sorted { $0.key < $1.key }.map { site, member in
+            let idle = now - member.lastProgress
+            let pace: AwaitedSite.Pace =
+                if !member.isConnected { .away } else if idle > limit / 2 { .silent } else { isLate ? .slow : .working }
+            return AwaitedSite(
+                site: site, stage: member.position.stage, count: member.position.count, pace: pace, idle: idle,
+                remaining: max(.zero, limit - idle))
+        }
     }
 
     /// The record so far; sites still at work are listed as interrupted, which they are if the round was aborted.

@@ -40,6 +40,16 @@ package enum DegradedReason: Hashable, Sendable {
     /// Read from the record of an earlier run.
     case recorded(String)
 
+    /// A stable word for entries and machines.
+    package var word: String {
+        switch self {
+        case .roundFailed: "roundFailed"
+        case .sitesAbsent: "sitesAbsent"
+        case .requiredSitesMissing: "requiredSitesMissing"
+        case .recorded: "recorded"
+        }
+    }
+
     package var explanation: String {
         switch self {
         case .recorded(let text): text

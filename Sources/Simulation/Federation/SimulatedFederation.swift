@@ -73,8 +73,12 @@ package struct SimulatedFederation: Sendable {
         let began = ContinuousClock.now
         let network = InMemoryNetwork(faults: faults.plan(seed: seed))
         let store = try AggregatorStore.inMemory()
+        let random = RandomSource.seeded(forTestingAndSimulation: seed)
+        guard let key = StatementKey(seed: random.bytes(32)) else { preconditionFailure("32 bytes are a key") }
         let aggregator = Aggregator(
-            settings: AggregatorSettings(federation: "simulation", members: Set(members.map(\.site))), store: store,
+            settings: AggregatorSettings(
+                federation: "simulation", members: Set(members.map(\.site)), statementKey: key),
+            store: store,
             vault: try FileVault(directory: folder + "/aggregator", durability: .lostOnPowerCutForSimulationOnly),
             workers: workers, logger: logger)
         let parties = try members.map { try party($0, workers: workers) }

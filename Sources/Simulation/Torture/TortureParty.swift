@@ -128,12 +128,21 @@ final class TortureParty: Sendable {
 
     // MARK: The two kinds
 
+    /// Signs the entries of all parties of a simulation.
+    package static let statementKey: StatementKey = {
+        guard let key = StatementKey(seed: [UInt8](repeating: 1, count: 32)) else {
+            preconditionFailure("32 bytes are a key")
+        }
+        return key
+    }()
+
     private func liveAsAggregator(_ life: Int) async throws {
         let store = try AggregatorStore.open(directory: directory(life: life), access: storeAccess(life))
         let vault = try FileVault(directory: directory(life: life), beforeWrite: beforeWrite(life))
         let aggregator = Aggregator(
-            settings: AggregatorSettings(federation: "torture", members: Set(world.study.sites)), store: store,
-            vault: vault, workers: workers(life), clock: clock, logger: logger(life))
+            settings: AggregatorSettings(
+                federation: "torture", members: Set(world.study.sites), statementKey: Self.statementKey),
+            store: store, vault: vault, workers: workers(life), clock: clock, logger: logger(life))
         let network = InMemoryNetwork(
             faults: world.networkFaults(), clock: VirtualClock(scheduler: world.scheduler))
         state.withLock { state in
@@ -154,14 +163,11 @@ final class TortureParty: Sendable {
         guard let table = world.study.tables[site] else { return }
         let store = try SiteStore.open(directory: directory(life: life), access: storeAccess(life))
         let vault = try FileVault(directory: directory(life: life), beforeWrite: beforeWrite(life))
-        guard let key = StatementKey(seed: [UInt8](repeating: 1, count: 32)) else {
-            preconditionFailure("32 bytes are a key")
-        }
         let policy = SitePolicy.allowing(
             world.study.study, dataset: TortureStudy.dataset, federation: SimulatedFederation.federation)
         let daemon = Site(
             settings: SiteSettings(
-                site: site, policy: { policy }, statementKey: key,
+                site: site, policy: { policy }, statementKey: Self.statementKey,
                 backoff: Backoff(initial: .milliseconds(50), maximum: .seconds(2))),
             store: store, vault: vault, workers: workers(life), clock: clock,
             random: .seeded(forTestingAndSimulation: drawWord()),

@@ -60,11 +60,12 @@ actor AggregatorLink {
     /// Queues a message; never waits.
     nonisolated func send(_ message: SiteMessage) { outboxInput.yield(message) }
 
-    /// Says hello, then reads until the connection ends. `receive` gets every message that nobody waits for.
+    /// Says hello and in which condition the site is, then reads until the connection ends. `receive` gets every
+    /// message that nobody waits for.
     ///
     /// - Parameter onlyFederation: the one that a site may work for; nil for any.
     func run(
-        software: String, onlyFederation: String?,
+        software: String, obstacles: [SiteObstacle], onlyFederation: String?,
         receive: @escaping @Sendable (AggregatorMessage) async throws -> Void
     ) async throws {
         defer { close() }
@@ -72,6 +73,7 @@ actor AggregatorLink {
             group.addTask { try await self.write() }
             group.addTask { try await self.read(onlyFederation: onlyFederation, receive) }
             send(.hello(versions: WireLimits.versions, software: software))
+            send(.condition(obstacles))
             defer { group.cancelAll() }
             try await group.next()
         }

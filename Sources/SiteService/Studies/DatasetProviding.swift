@@ -11,6 +11,14 @@ package protocol DatasetProviding: Sendable {
 
     /// A cheap value that changes when the source may have changed; nil when the source cannot change.
     func fingerprint(of name: String) -> SourceFingerprint?
+
+    /// Whether the source is registered and there, without reading it; nil when no such data set is registered.
+    func isPresent(_ name: String) -> Bool?
+}
+
+extension DatasetProviding {
+    /// Tables in memory are always there.
+    package func isPresent(_ name: String) -> Bool? { true }
 }
 
 /// File times and sizes: equal fingerprints mean an unchanged source.

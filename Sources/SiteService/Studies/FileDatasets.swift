@@ -22,6 +22,10 @@ package struct FileDatasets: DatasetProviding {
         }
     }
 
+    package func isPresent(_ name: String) -> Bool? {
+        mappings[name].map { access($0.path, R_OK) == 0 }
+    }
+
     package func fingerprint(of name: String) -> SourceFingerprint? {
         guard let mapping = mappings[name] else { return nil }
         var status = stat()

@@ -13,6 +13,7 @@ package enum AggregatorSchema {
             try db.execute(sql: MembershipSchema.creation)
             try db.execute(sql: RestoreJournal.creation)
         }
+        migrator.registerMigration("aggregator-4") { try $0.execute(sql: deliveries) }
         return migrator
     }
 
@@ -106,5 +107,15 @@ package enum AggregatorSchema {
             PRIMARY KEY (study, role, round)
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX modelDigests ON models (digest);
+        """
+
+    /// Sites that have confirmed the released model of a study.
+    private static let deliveries = """
+        CREATE TABLE deliveries (
+            study TEXT NOT NULL REFERENCES studies(hash),
+            site TEXT NOT NULL,
+            deliveredAt INTEGER NOT NULL,
+            PRIMARY KEY (study, site)
+        ) STRICT, WITHOUT ROWID;
         """
 }

@@ -9,10 +9,12 @@ extension AggregatorStore {
 
     /// Opens an attempt at a round. A study has at most one open round.
     ///
+    /// - Parameter entry: tells this step, in the same transaction; so everywhere in this store.
     /// - Throws: ``StoreError`` `unknown` for a study that is not stored, `conflict` when a round is open or this
     ///   attempt was made before.
     package func openRound(
-        study: Digest, id: RoundID, taskHash: Digest, taskBytes: [UInt8], cohort: [SiteID], at milliseconds: Int64
+        study: Digest, id: RoundID, taskHash: Digest, taskBytes: [UInt8], cohort: [SiteID], entry: Entry,
+        at milliseconds: Int64
     ) async throws {
         try await database.write { db in
             try RestoreJournal.advance(db)
@@ -25,6 +27,7 @@ extension AggregatorStore {
                     study.hex, id.kind.rawValue, id.round, id.attempt, taskHash.hex, taskBytes.blob, cohort.json,
                     milliseconds,
                 ])
+            try EntryTable.append(entry, db)
         }
     }
 
@@ -69,7 +72,7 @@ extension AggregatorStore {
     /// - Throws: ``StoreError`` `conflict` when the round is not open or the records contradict each other.
     package func closeRound(
         study: Digest, id: RoundID, summary: RoundSummary, participation: [ParticipationRecord],
-        metrics: [(name: String, value: Double)], models: [ModelRecord], at milliseconds: Int64
+        metrics: [(name: String, value: Double)], models: [ModelRecord], entry: Entry, at milliseconds: Int64
     ) async throws {
         try await database.write { db in
             let round = try Self.openRound(study: study, id: id, in: db)
@@ -101,6 +104,7 @@ extension AggregatorStore {
                         milliseconds,
                     ])
             }
+            try EntryTable.append(entry, db)
         }
     }
 
@@ -109,7 +113,8 @@ extension AggregatorStore {
     /// - Parameter reason: ``AbortReason/word``.
     /// - Throws: ``StoreError`` `conflict` when the round is not open.
     package func abandonRound(
-        study: Digest, id: RoundID, reason: String, participation: [ParticipationRecord], at milliseconds: Int64
+        study: Digest, id: RoundID, reason: String, participation: [ParticipationRecord], entry: Entry,
+        at milliseconds: Int64
     ) async throws {
         try await database.write { db in
             let round = try Self.openRound(study: study, id: id, in: db)
@@ -117,6 +122,7 @@ extension AggregatorStore {
                 sql: "UPDATE rounds SET state = 'abandoned', closedAt = ?, reasonWord = ? WHERE id = ?",
                 arguments: [milliseconds, reason, round])
             try Self.insert(participation, round: round, in: db)
+            try EntryTable.append(entry, db)
         }
     }
 

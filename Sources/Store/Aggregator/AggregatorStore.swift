@@ -48,12 +48,12 @@ package struct AggregatorStore: Sendable {
 
     // MARK: Studies
 
-    /// Keeps a study; one that is kept already stays as it is.
+    /// Keeps a study; one that is kept already stays as it is, and is not told again.
     ///
     /// - Returns: The study as stored.
     @discardableResult
     package func submit(
-        study: Digest, name: String, canonicalBytes: [UInt8], at milliseconds: Int64
+        study: Digest, name: String, canonicalBytes: [UInt8], entry: Entry, at milliseconds: Int64
     ) async throws -> StudyRecord {
         try await database.write { db in
             try db.execute(
@@ -61,6 +61,7 @@ package struct AggregatorStore: Sendable {
                     INSERT INTO studies (hash, name, canonicalBytes, submittedAt) VALUES (?, ?, ?, ?)
                     ON CONFLICT (hash) DO NOTHING
                     """, arguments: [study.hex, name, canonicalBytes.blob, milliseconds])
+            if db.changesCount > 0 { try EntryTable.append(entry, db) }
             guard let record = try Self.study(study, in: db) else { throw StoreError.unknownStudy }
             return record
         }
@@ -88,9 +89,11 @@ package struct AggregatorStore: Sendable {
     /// - Parameters:
     ///   - outcome: ``StudyOutcome/word``.
     ///   - releasedModel: the global model that the sites get; nil when there is none.
+    ///   - entries: of the round that is abandoned, if one is open, and of the end.
     /// - Throws: ``StoreError`` `unknown` for a study or model that is not stored, `conflict` when it has ended before.
     package func finishStudy(
-        hash: Digest, outcome: String, explanation: String, releasedModel: Digest?, at milliseconds: Int64
+        hash: Digest, outcome: String, explanation: String, releasedModel: Digest?, entries: [Entry],
+        at milliseconds: Int64
     ) async throws {
         try await database.write { db in
             guard let study = try Self.study(hash, in: db) else { throw StoreError.unknownStudy }
@@ -107,6 +110,7 @@ package struct AggregatorStore: Sendable {
                     UPDATE rounds SET state = 'abandoned', closedAt = ?, reasonWord = 'studyEnded'
                     WHERE study = ? AND state = 'open'
                     """, arguments: [milliseconds, hash.hex])
+            for entry in entries { try EntryTable.append(entry, db) }
             guard let releasedModel else { return }
             try db.execute(
                 sql: "UPDATE models SET isReleased = 1 WHERE study = ? AND role = 'model' AND digest = ?",
@@ -116,6 +120,31 @@ package struct AggregatorStore: Sendable {
                     .unknown, "the store has no model \(releasedModel.short) of the study \(hash.short)",
                     hint: "close the round that made it first")
             }
+        }
+    }
+
+    /// Notes that a site holds the released model; the second time changes nothing and is not told.
+    ///
+    /// - Throws: ``StoreError`` `unknown` for a study that is not stored.
+    package func recordDelivery(
+        study: Digest, site: SiteID, entry: Entry, at milliseconds: Int64
+    ) async throws {
+        try await database.write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO deliveries (study, site, deliveredAt) VALUES (?, ?, ?)
+                    ON CONFLICT (study, site) DO NOTHING
+                    """, arguments: [study.hex, site.rawValue, milliseconds])
+            if db.changesCount > 0 { try EntryTable.append(entry, db) }
+        }
+    }
+
+    /// The sites that hold the released model of a study.
+    package func deliveries(study: Digest) async throws -> Set<SiteID> {
+        try await database.read { db in
+            Set(
+                try Row.fetchAll(db, sql: "SELECT site FROM deliveries WHERE study = ?", arguments: [study.hex])
+                    .map { try $0.site("site") })
         }
     }
 

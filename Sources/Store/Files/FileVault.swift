@@ -55,6 +55,18 @@ package struct FileVault: Sendable {
         for folder in Folder.allCases { _ = try StateDirectory.prepare("\(directory)/\(folder.rawValue)") }
     }
 
+    /// The least space on the disk with which work makes sense, in bytes.
+    private static let leastFreeBytes: UInt64 = 16 << 20
+
+    /// Whether files can be written here, and a little space is left for them.
+    package var isWritable: Bool {
+        var status = statvfs()
+        guard access(directory, W_OK | X_OK) == 0, statvfs(directory, &status) == 0,
+            status.f_flag & UInt(ST_RDONLY) == 0
+        else { return false }
+        return UInt64(status.f_bavail) * UInt64(status.f_frsize) >= Self.leastFreeBytes
+    }
+
     // MARK: Writing
 
     /// Starts a file that is named by its content when it is finished. It goes away if it is not.

@@ -91,6 +91,14 @@ package nonisolated struct WireFromSite: Sendable {
     set {body = .modelReceived(newValue)}
   }
 
+  package var condition: WireCondition {
+    get {
+      if case .condition(let v)? = body {return v}
+      return WireCondition()
+    }
+    set {body = .condition(newValue)}
+  }
+
   package var renewal: WireRenewal {
     get {
       if case .renewal(let v)? = body {return v}
@@ -109,6 +117,7 @@ package nonisolated struct WireFromSite: Sendable {
     case uploadOffer(WireUploadOffer)
     case withheld(WireWithheld)
     case modelReceived(WireModelReceived)
+    case condition(WireCondition)
     case renewal(WireRenewal)
 
   }
@@ -144,6 +153,20 @@ package nonisolated struct WireStudyDecision: Sendable {
 
   /// One of the words of messages.md; empty when accepted.
   package var reason: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// Whether the site is able to compute: after hello, and when it changes.
+package nonisolated struct WireCondition: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Words of messages.md, each at most once; none when nothing is in the way.
+  package var obstacles: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -810,6 +833,29 @@ package nonisolated struct WireFederationStatus: Sendable {
 
   package var studies: [WireStudyStatus] = []
 
+  /// Members, and whoever else is connected or takes part, by name.
+  package var sites: [WireMemberStatus] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireMemberStatus: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var site: String = String()
+
+  package var connected: Bool = false
+
+  /// Whether it has said in which condition it is, on this connection.
+  package var reported: Bool = false
+
+  /// Words of messages.md.
+  package var obstacles: [String] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -937,6 +983,15 @@ package nonisolated struct WirePendingSite: Sendable {
   package var count: UInt64 = 0
 
   package var connected: Bool = false
+
+  /// working, slow, silent or away.
+  package var pace: String = String()
+
+  /// Since its last progress.
+  package var idleSeconds: Double = 0
+
+  /// Until it is given up if it makes none.
+  package var remainingSeconds: Double = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1114,7 +1169,7 @@ fileprivate nonisolated let _protobuf_package = "consilium.v1"
 
 nonisolated extension WireFromSite: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FromSite"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}decision\0\u{3}blob_request\0\u{1}progress\0\u{3}upload_offer\0\u{1}withheld\0\u{3}model_received\0\u{2}\u{d}renewal\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}decision\0\u{3}blob_request\0\u{1}progress\0\u{3}upload_offer\0\u{1}withheld\0\u{3}model_received\0\u{1}condition\0\u{2}\u{c}renewal\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1213,6 +1268,19 @@ nonisolated extension WireFromSite: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.body = .modelReceived(v)
         }
       }()
+      case 8: try {
+        var v: WireCondition?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .condition(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .condition(v)
+        }
+      }()
       case 20: try {
         var v: WireRenewal?
         var hadOneofValue = false
@@ -1264,6 +1332,10 @@ nonisolated extension WireFromSite: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .modelReceived?: try {
       guard case .modelReceived(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .condition?: try {
+      guard case .condition(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case .renewal?: try {
       guard case .renewal(let v)? = self.body else { preconditionFailure() }
@@ -1351,6 +1423,36 @@ nonisolated extension WireStudyDecision: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.study != rhs.study {return false}
     if lhs.accepted != rhs.accepted {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireCondition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Condition"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}obstacles\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.obstacles) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.obstacles.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.obstacles, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireCondition, rhs: WireCondition) -> Bool {
+    if lhs.obstacles != rhs.obstacles {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2772,7 +2874,7 @@ nonisolated extension WireStopped: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireFederationStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FederationStatus"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}federation\0\u{3}connected_sites\0\u{1}studies\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}federation\0\u{3}connected_sites\0\u{1}studies\0\u{1}sites\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2783,6 +2885,7 @@ nonisolated extension WireFederationStatus: SwiftProtobuf.Message, SwiftProtobuf
       case 1: try { try decoder.decodeSingularStringField(value: &self.federation) }()
       case 2: try { try decoder.decodeRepeatedStringField(value: &self.connectedSites) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.studies) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sites) }()
       default: break
       }
     }
@@ -2798,6 +2901,9 @@ nonisolated extension WireFederationStatus: SwiftProtobuf.Message, SwiftProtobuf
     if !self.studies.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.studies, fieldNumber: 3)
     }
+    if !self.sites.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.sites, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2805,6 +2911,52 @@ nonisolated extension WireFederationStatus: SwiftProtobuf.Message, SwiftProtobuf
     if lhs.federation != rhs.federation {return false}
     if lhs.connectedSites != rhs.connectedSites {return false}
     if lhs.studies != rhs.studies {return false}
+    if lhs.sites != rhs.sites {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMemberStatus: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MemberStatus"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}connected\0\u{1}reported\0\u{1}obstacles\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.site) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.connected) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.reported) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.obstacles) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.site.isEmpty {
+      try visitor.visitSingularStringField(value: self.site, fieldNumber: 1)
+    }
+    if self.connected != false {
+      try visitor.visitSingularBoolField(value: self.connected, fieldNumber: 2)
+    }
+    if self.reported != false {
+      try visitor.visitSingularBoolField(value: self.reported, fieldNumber: 3)
+    }
+    if !self.obstacles.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.obstacles, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMemberStatus, rhs: WireMemberStatus) -> Bool {
+    if lhs.site != rhs.site {return false}
+    if lhs.connected != rhs.connected {return false}
+    if lhs.reported != rhs.reported {return false}
+    if lhs.obstacles != rhs.obstacles {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2994,7 +3146,7 @@ nonisolated extension WireStudyStatus: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension WirePendingSite: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".PendingSite"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}stage\0\u{1}count\0\u{1}connected\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}site\0\u{1}stage\0\u{1}count\0\u{1}connected\0\u{1}pace\0\u{3}idle_seconds\0\u{3}remaining_seconds\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3006,6 +3158,9 @@ nonisolated extension WirePendingSite: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeSingularStringField(value: &self.stage) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.count) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.connected) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.pace) }()
+      case 6: try { try decoder.decodeSingularDoubleField(value: &self.idleSeconds) }()
+      case 7: try { try decoder.decodeSingularDoubleField(value: &self.remainingSeconds) }()
       default: break
       }
     }
@@ -3024,6 +3179,15 @@ nonisolated extension WirePendingSite: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.connected != false {
       try visitor.visitSingularBoolField(value: self.connected, fieldNumber: 4)
     }
+    if !self.pace.isEmpty {
+      try visitor.visitSingularStringField(value: self.pace, fieldNumber: 5)
+    }
+    if self.idleSeconds.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.idleSeconds, fieldNumber: 6)
+    }
+    if self.remainingSeconds.bitPattern != 0 {
+      try visitor.visitSingularDoubleField(value: self.remainingSeconds, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3032,6 +3196,9 @@ nonisolated extension WirePendingSite: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.stage != rhs.stage {return false}
     if lhs.count != rhs.count {return false}
     if lhs.connected != rhs.connected {return false}
+    if lhs.pace != rhs.pace {return false}
+    if lhs.idleSeconds != rhs.idleSeconds {return false}
+    if lhs.remainingSeconds != rhs.remainingSeconds {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -73,7 +73,7 @@ import Testing
             case .close(let survivors):
                 let included = round.records.filter { $0.participation == .included }.map(\.site)
                 #expect(survivors == included && survivors.count >= minimum, "seed \(seed)")
-                #expect(Set(survivors).isSubset(of: cohort) && round.pending.isEmpty, "seed \(seed)")
+                #expect(Set(survivors).isSubset(of: cohort) && round.awaited(now: .zero).isEmpty, "seed \(seed)")
             case .abort(let reason):
                 let delivered = round.records.count { $0.participation == .included }
                 #expect(reason == .tooFewSites(delivered: delivered, needed: minimum), "seed \(seed)")

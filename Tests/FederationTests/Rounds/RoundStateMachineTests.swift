@@ -102,6 +102,22 @@ import Testing
         #expect(participation(round) == [.stalled(.computing), .included, .stalled(.asked), .stalled(.asked)])
     }
 
+    @Test func slowIsNotSilentAndSilentIsNotAway() {
+        var round = round(minimum: 4)
+        func paces(_ now: Duration) -> [AwaitedSite.Pace] { round.awaited(now: now).map(\.pace) }
+        #expect(paces(.seconds(29)) == [.working, .working, .working, .working])
+        _ = round.handle(.uploaded(all[0]), now: .seconds(10))
+        _ = round.handle(.progress(all[1], .computing, count: 7), now: .seconds(19))
+        _ = round.handle(.disconnected(all[3]), now: .seconds(19))
+        #expect(paces(.seconds(20)) == [.working, .working, .away])
+        #expect(paces(.seconds(21)) == [.slow, .slow, .away])
+        #expect(paces(.seconds(31)) == [.slow, .silent, .away])
+        let site = round.awaited(now: .seconds(31))[0]
+        #expect(site.stage == .computing && site.count == 7)
+        #expect(site.idle == .seconds(12) && site.remaining == .seconds(48))
+        #expect(round.awaited(now: .seconds(500))[0].remaining == .zero)
+    }
+
     @Test func repeatedWordsAreNoProgress() {
         var round = round()
         _ = round.handle(.progress(all[0], .computing, count: 7), now: .seconds(1))
@@ -118,9 +134,9 @@ import Testing
     @Test func aLostSiteMayComeBackUntilItsSilenceIsTooLong() {
         var round = round(minimum: 1)
         #expect(round.handle(.disconnected(all[0]), now: .seconds(1)) == .wait)
-        #expect(round.pending.first?.isConnected == false)
+        #expect(round.awaited(now: .zero).first?.isConnected == false)
         #expect(round.handle(.connected(all[0]), now: .seconds(59)) == .wait)
-        #expect(round.pending.first?.isConnected == true)
+        #expect(round.awaited(now: .zero).first?.isConnected == true)
         _ = round.handle(.tick, now: .seconds(118))
         #expect(round.awaits(all[0]))
         #expect(!round.awaits(all[1]))
@@ -178,7 +194,7 @@ import Testing
         ]
         for event in events { #expect(round.handle(event, now: .seconds(1_000)) == .wait) }
         #expect(round.records == records)
-        #expect(round.pending.isEmpty)
+        #expect(round.awaited(now: .zero).isEmpty)
     }
 
     @Test func theFirstWordAboutASiteCounts() {

@@ -62,7 +62,9 @@ final class EnrolledFederation: Sendable {
         let workers = NIOThreadPool(numberOfThreads: 1)
         workers.start()
         aggregator = Aggregator(
-            settings: AggregatorSettings(federation: "test.example.org", members: registry), store: store,
+            settings: AggregatorSettings(
+                federation: "test.example.org", members: registry, statementKey: registry.folder.statementKey),
+            store: store,
             vault: try FileVault(directory: folder + "/state", durability: .lostOnPowerCutForSimulationOnly),
             workers: workers, logger: quietLogger, newcomersAddress: { "localhost:\(enrolmentPort)" })
         box.federation.withLock { $0 = self }

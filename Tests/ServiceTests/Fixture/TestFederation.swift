@@ -114,10 +114,18 @@ final class TestFederation: Sendable {
 
     // MARK: The aggregator
 
+    static var statementKey: StatementKey {
+        guard let key = StatementKey(seed: [UInt8](repeating: 7, count: 32)) else {
+            preconditionFailure("32 bytes are a key")
+        }
+        return key
+    }
+
     /// A new aggregator on the same store and vault.
     func startAggregator() {
         let aggregator = Aggregator(
-            settings: AggregatorSettings(federation: "test", members: members, helloTimeout: helloTimeout),
+            settings: AggregatorSettings(
+                federation: "test", members: members, statementKey: Self.statementKey, helloTimeout: helloTimeout),
             store: store, vault: vault,
             workers: workers, logger: quietLogger)
         let network = network

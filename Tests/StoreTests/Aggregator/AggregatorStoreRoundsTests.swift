@@ -58,7 +58,8 @@ import Testing
         let summary = RoundSummary(
             seconds: 0, overheadSeconds: 0, survivors: 0, bytesUp: 0, bytesDown: 0, loss: .nan, clipRate: .infinity)
         try await store.closeRound(
-            study: sample.hash, id: sample.opened, summary: summary, participation: [], metrics: [], models: [], at: 1)
+            study: sample.hash, id: sample.opened, summary: summary, participation: [], metrics: [], models: [],
+            entry: try sampleEntry(), at: 1)
         let stored = try #require(try await store.latestRound(study: sample.hash)?.summary)
         #expect(stored.loss == nil && stored.examples == nil && stored.clipRate == .infinity)
     }
@@ -73,7 +74,7 @@ import Testing
         try await sample.open(in: store)
         try await store.closeRound(
             study: sample.hash, id: sample.opened, summary: sample.summary, participation: records.reversed(),
-            metrics: [], models: [], at: 1)
+            metrics: [], models: [], entry: try sampleEntry(), at: 1)
         let lines = try #require(try await store.latestRound(study: sample.hash)?.participation)
         #expect(lines.map(\.site) == records.map(\.site), "in the order of names")
         #expect(lines.map(\.word) == all.map(\.word))
@@ -84,14 +85,15 @@ import Testing
         try await store.abandonRound(
             study: sample.hash, id: sample.opened, reason: "tooFewSites",
             participation: [ParticipationRecord(site: sample.sites[0], participation: .notConnected, uploadTime: nil)],
-            at: 2100)
+            entry: try sampleEntry(), at: 2100)
         var second = sample.opened
         second.attempt = 2
         try await store.openRound(
-            study: sample.hash, id: second, taskHash: digest("task 2"), taskBytes: [], cohort: [], at: 2200)
+            study: sample.hash, id: second, taskHash: digest("task 2"), taskBytes: [], cohort: [],
+            entry: try sampleEntry(), at: 2200)
         try await store.closeRound(
             study: sample.hash, id: second, summary: sample.summary, participation: sample.participation,
-            metrics: sample.metrics, models: [], at: 2300)
+            metrics: sample.metrics, models: [], entry: try sampleEntry(), at: 2300)
         let rounds = try await store.rounds(study: sample.hash)
         #expect(rounds.map(\.state) == [.abandoned, .closed])
         #expect(rounds.map(\.reason) == ["tooFewSites", nil])
@@ -108,13 +110,14 @@ import Testing
         _ = await expectError(.conflict) {
             try await store.openRound(
                 study: sample.hash, id: RoundID(kind: .training, round: 2, attempt: 1), taskHash: digest("task 2"),
-                taskBytes: [], cohort: [], at: 0)
+                taskBytes: [], cohort: [], entry: try sampleEntry(), at: 0)
         }
         try await sample.close(in: store)
         _ = await expectError(.conflict, "the same attempt again") { try await sample.open(in: store) }
         _ = await expectError(.unknown) {
             try await store.openRound(
-                study: digest("other"), id: sample.opened, taskHash: digest("task 3"), taskBytes: [], cohort: [], at: 0)
+                study: digest("other"), id: sample.opened, taskHash: digest("task 3"), taskBytes: [], cohort: [],
+                entry: try sampleEntry(), at: 0)
         }
         #expect(try await store.rounds(study: sample.hash).count == 1)
     }
@@ -147,7 +150,8 @@ import Testing
         _ = await expectError(.conflict) { try await sample.close(in: store) }
         _ = await expectError(.conflict) {
             try await store.abandonRound(
-                study: sample.hash, id: sample.opened, reason: "tooFewSites", participation: [], at: 0)
+                study: sample.hash, id: sample.opened, reason: "tooFewSites", participation: [],
+                entry: try sampleEntry(), at: 0)
         }
         #expect(try await store.latestRound(study: sample.hash)?.state == .closed)
     }
@@ -171,7 +175,7 @@ import Testing
         _ = await expectError(.conflict) {
             try await store.closeRound(
                 study: sample.hash, id: sample.opened, summary: sample.summary, participation: participation,
-                metrics: metrics, models: models, at: 3)
+                metrics: metrics, models: models, entry: try sampleEntry(), at: 3)
         }
         #expect(try await store.rounds(study: sample.hash) == before)
         #expect(try await store.uploads(taskHash: sample.task).count == 1)
@@ -184,14 +188,15 @@ import Testing
         for number in 1...3 {
             let id = RoundID(kind: .training, round: number, attempt: 1)
             try await store.openRound(
-                study: sample.hash, id: id, taskHash: digest("task \(number)"), taskBytes: [], cohort: [], at: 0)
+                study: sample.hash, id: id, taskHash: digest("task \(number)"), taskBytes: [], cohort: [],
+                entry: try sampleEntry(), at: 0)
             var models = [ModelRecord(role: .model, round: number, blob: blob("model", "model \(number)"))]
             if number < 3 {
                 models.append(ModelRecord(role: .controls, round: number, blob: blob("controls", "c\(number)")))
             }
             try await store.closeRound(
                 study: sample.hash, id: id, summary: sample.summary, participation: [], metrics: [], models: models,
-                at: Int64(number))
+                entry: try sampleEntry(), at: Int64(number))
         }
         let latest = try #require(try await store.latestModel(study: sample.hash, role: .model))
         #expect(latest.blob == blob("model", "model 3") && latest.createdMilliseconds == 3 && !latest.isReleased)

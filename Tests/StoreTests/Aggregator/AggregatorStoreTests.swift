@@ -18,7 +18,8 @@ import Testing
         let names = ["b", "c", "a"]
         for (index, name) in names.enumerated() {
             let record = try await store.submit(
-                study: digest(name), name: "study \(name)", canonicalBytes: Array(name.utf8), at: Int64(index))
+                study: digest(name), name: "study \(name)", canonicalBytes: Array(name.utf8), entry: try sampleEntry(),
+                at: Int64(index))
             #expect(record.hash == digest(name))
         }
         let studies = try await store.studies()
@@ -30,8 +31,10 @@ import Testing
     }
 
     @Test func aStudySubmittedTwiceStaysAsItWas() async throws {
-        let first = try await store.submit(study: sample.hash, name: "first", canonicalBytes: [1], at: 10)
-        let second = try await store.submit(study: sample.hash, name: "second", canonicalBytes: [2], at: 20)
+        let first = try await store.submit(
+            study: sample.hash, name: "first", canonicalBytes: [1], entry: try sampleEntry(), at: 10)
+        let second = try await store.submit(
+            study: sample.hash, name: "second", canonicalBytes: [2], entry: try sampleEntry(), at: 20)
         #expect(second == first)
         #expect(try await store.studies() == [first])
         #expect(try await store.study(sample.hash) == first)
@@ -40,8 +43,9 @@ import Testing
 
     @Test func emptyAndLongBytesComeBack() async throws {
         let long = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-        try await store.submit(study: digest("long"), name: "", canonicalBytes: long, at: 0)
-        try await store.submit(study: digest("empty"), name: "ä'\"", canonicalBytes: [], at: .min)
+        try await store.submit(study: digest("long"), name: "", canonicalBytes: long, entry: try sampleEntry(), at: 0)
+        try await store.submit(
+            study: digest("empty"), name: "ä'\"", canonicalBytes: [], entry: try sampleEntry(), at: .min)
         #expect(try await store.study(digest("long"))?.canonicalBytes == long)
         let empty = try #require(try await store.study(digest("empty")))
         #expect(empty.canonicalBytes == [] && empty.name == "ä'\"" && empty.submittedMilliseconds == .min)
@@ -75,10 +79,11 @@ import Testing
         try await sample.close(in: store)
         let next = RoundID(kind: .evaluation, round: 1, attempt: 1)
         try await store.openRound(
-            study: sample.hash, id: next, taskHash: digest("next"), taskBytes: [], cohort: sample.sites, at: 4000)
+            study: sample.hash, id: next, taskHash: digest("next"), taskBytes: [], cohort: sample.sites,
+            entry: try sampleEntry(), at: 4000)
         try await store.finishStudy(
             hash: sample.hash, outcome: "stopped", explanation: "by the operator",
-            releasedModel: digest("model 1"), at: 5000)
+            releasedModel: digest("model 1"), entries: [try sampleEntry(.studyEnded)], at: 5000)
         let study = try #require(try await store.study(sample.hash))
         #expect(study.outcome == "stopped" && study.explanation == "by the operator")
         #expect(study.finishedMilliseconds == 5000 && study.releasedModel == digest("model 1"))
@@ -92,14 +97,16 @@ import Testing
         try await sample.submit(to: store)
         let finish = { [store, sample] (outcome: String) in
             try await store.finishStudy(
-                hash: sample.hash, outcome: outcome, explanation: "", releasedModel: nil, at: 1)
+                hash: sample.hash, outcome: outcome, explanation: "", releasedModel: nil,
+                entries: [try sampleEntry(.studyEnded)], at: 1)
         }
         try await finish("completed")
         _ = await expectError(.conflict) { try await finish("degraded") }
         #expect(try await store.study(sample.hash)?.outcome == "completed")
         _ = await expectError(.unknown) {
             try await store.finishStudy(
-                hash: digest("other"), outcome: "completed", explanation: "", releasedModel: nil, at: 1)
+                hash: digest("other"), outcome: "completed", explanation: "", releasedModel: nil,
+                entries: [try sampleEntry(.studyEnded)], at: 1)
         }
     }
 
@@ -107,7 +114,8 @@ import Testing
         try await sample.submit(to: store)
         _ = await expectError(.unknown) {
             try await store.finishStudy(
-                hash: sample.hash, outcome: "completed", explanation: "", releasedModel: digest("model 1"), at: 1)
+                hash: sample.hash, outcome: "completed", explanation: "", releasedModel: digest("model 1"),
+                entries: [try sampleEntry(.studyEnded)], at: 1)
         }
         #expect(try await store.study(sample.hash)?.outcome == nil, "the whole transaction is undone")
     }

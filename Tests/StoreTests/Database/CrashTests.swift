@@ -78,6 +78,9 @@ import Testing
             states.insert(state)
             #expect(state == .open ? rounds == open && models.isEmpty : rounds == closed && models.count == 3)
             #expect(try await reopened.uploads(taskHash: sample.task).count == 1)
+            let told = try await reopened.entryLog.entries(from: 0, limit: 9).map(\.entry.kind)
+            let before: [EntryKind] = [.studyProposed, .roundOpened]
+            #expect(told == (state == .open ? before : before + [.roundReleased]), "no step without its entry")
         }
         #expect(states == [.open, .closed])
     }

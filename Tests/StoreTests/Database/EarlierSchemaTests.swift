@@ -74,7 +74,14 @@ import Testing
         #expect(try await store.latestRound(study: lungs)?.state == .open)
         #expect(try await store.uploads(taskHash: task).map(\.file.name) == ["two-alpha"])
         #expect(try await store.models(study: heart).map(\.isReleased) == [true])
+        if version == "aggregator-3" { #expect(try memberNames() == ["alpha"]) }
         #expect(try await store.entryLog.count() == 0)
         #expect(try await !store.noticeRestore(at: 0), "an upgrade is no restore")
+    }
+
+    private func memberNames() throws -> [String] {
+        try DatabaseQueue(path: directory("aggregator.sqlite")).read {
+            try String.fetchAll($0, sql: "SELECT name FROM members")
+        }
     }
 }

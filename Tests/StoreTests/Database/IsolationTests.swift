@@ -15,8 +15,9 @@ import Testing
         let store: AggregatorStore
         init(store: AggregatorStore) { self.store = store }
 
-        func write(_ study: Digest) async {
-            _ = try? await store.submit(study: study, name: "a", canonicalBytes: [1], at: 1)
+        func write(_ study: Digest) async throws {
+            _ = try await store.submit(
+                study: study, name: "a", canonicalBytes: [1], entry: sampleEntry(.studyProposed, study: study), at: 1)
             preconditionIsolated()
         }
 
@@ -59,7 +60,7 @@ import Testing
     private let caller = Caller(store: try! .inMemory())
 
     @Test func afterAWriteThatSucceedsOrFails() async throws {
-        await caller.write(digest("known"))
+        try await caller.write(digest("known"))
         let hospital = try site("a")
         #expect(await caller.failingWrite(digest("unknown"), site: hospital))
     }

@@ -25,7 +25,8 @@ import Testing
     }
 
     @Test func migrationsAreOnlyEverAdded() {
-        #expect(AggregatorSchema.migrator.migrations == ["aggregator-1", "aggregator-2", "aggregator-3"])
+        #expect(
+            AggregatorSchema.migrator.migrations == ["aggregator-1", "aggregator-2", "aggregator-3", "aggregator-4"])
         #expect(SiteSchema.migrator.migrations == ["site-1", "site-2", "site-3", "site-4", "site-5"])
     }
 

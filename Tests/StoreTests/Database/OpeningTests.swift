@@ -101,7 +101,8 @@ import Testing
             let store = try AggregatorStore.open(directory: directory.path)
             for number in 0..<50 {
                 try await store.submit(
-                    study: digest("\(number)"), name: "study", canonicalBytes: [UInt8](repeating: 1, count: 500), at: 0)
+                    study: digest("\(number)"), name: "study", canonicalBytes: [UInt8](repeating: 1, count: 500),
+                    entry: try sampleEntry(), at: 0)
             }
         }
         var content = try bytes(of: file)
@@ -154,7 +155,8 @@ import Testing
     @Test func aDirectoryIsFreeOnceItsStoreIsGone() async throws {
         for number in 1...3 {
             let store = try AggregatorStore.open(directory: directory.path)
-            try await store.submit(study: digest("\(number)"), name: "", canonicalBytes: [], at: 0)
+            try await store.submit(
+                study: digest("\(number)"), name: "", canonicalBytes: [], entry: try sampleEntry(), at: 0)
             #expect(try await store.studies().count == number)
         }
     }

@@ -69,18 +69,22 @@ import Testing
         let blob = try model.finish().reference("model")
         try await store.closeRound(
             study: sample.hash, id: sample.opened, summary: sample.summary, participation: sample.participation,
-            metrics: sample.metrics, models: [ModelRecord(role: .model, round: 1, blob: blob)], at: 5)
+            metrics: sample.metrics, models: [ModelRecord(role: .model, round: 1, blob: blob)],
+            entry: try sampleEntry(), at: 5)
         try await acknowledge()
         for upload in try await store.uploads(taskHash: sample.task) { try vault.remove(upload.file) }
         let second = RoundID(kind: .training, round: 2, attempt: 1)
         try await store.openRound(
-            study: sample.hash, id: second, taskHash: digest("second"), taskBytes: [1], cohort: sample.sites, at: 6)
+            study: sample.hash, id: second, taskHash: digest("second"), taskBytes: [1], cohort: sample.sites,
+            entry: try sampleEntry(), at: 6)
         try await acknowledge()
         try await store.abandonRound(
-            study: sample.hash, id: second, reason: "tooFewSites", participation: sample.participation, at: 7)
+            study: sample.hash, id: second, reason: "tooFewSites", participation: sample.participation,
+            entry: try sampleEntry(), at: 7)
         try await acknowledge()
         try await store.finishStudy(
-            hash: sample.hash, outcome: "degraded", explanation: "too few", releasedModel: blob.digest, at: 8)
+            hash: sample.hash, outcome: "degraded", explanation: "too few", releasedModel: blob.digest,
+            entries: [try sampleEntry(.studyEnded)], at: 8)
         try await acknowledge()
 
         let checked = try await scenario.checkEveryCut(reopenedAggregator)

@@ -7,6 +7,13 @@ import Testing
 
 func digest(_ text: String) -> Digest { Digest(of: Array(text.utf8), domain: "test/") }
 
+/// An entry that tells some step.
+func sampleEntry(_ kind: EntryKind = .roundOpened, study: Digest? = nil) throws -> Entry {
+    try Entry(
+        kind, study: study, actor: EntryContent.aggregator, body: [:], at: EntryTime(seconds: 1),
+        signedBy: try #require(StatementKey(seed: [UInt8](repeating: 1, count: 32))))
+}
+
 func site(_ name: String) throws -> SiteID { try #require(SiteID(name)) }
 
 func blob(_ name: String, _ content: String) -> BlobReference {
@@ -72,17 +79,20 @@ struct SampleStudy {
     }
 
     func submit(to store: AggregatorStore) async throws {
-        try await store.submit(study: hash, name: "heart", canonicalBytes: [1, 2, 3], at: 1000)
+        try await store.submit(
+            study: hash, name: "heart", canonicalBytes: [1, 2, 3],
+            entry: try sampleEntry(.studyProposed, study: hash), at: 1000)
     }
 
     func open(in store: AggregatorStore) async throws {
         try await store.openRound(
-            study: hash, id: opened, taskHash: task, taskBytes: [4, 5], cohort: sites, at: 2000)
+            study: hash, id: opened, taskHash: task, taskBytes: [4, 5], cohort: sites,
+            entry: try sampleEntry(.roundOpened, study: hash), at: 2000)
     }
 
     func close(in store: AggregatorStore) async throws {
         try await store.closeRound(
             study: hash, id: opened, summary: summary, participation: participation, metrics: metrics, models: models,
-            at: 3000)
+            entry: try sampleEntry(.roundReleased, study: hash), at: 3000)
     }
 }
