@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .PHONY: deps build demo test imports torture torture-processes bench package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
-DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl
+DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl systemd
 PACKAGE_DEPS := dpkg-dev patchelf help2man lintian
 BIN := .build/release
 

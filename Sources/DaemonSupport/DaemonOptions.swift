@@ -15,7 +15,7 @@ package struct DaemonOptions: ParsableArguments {
     @Option(name: .long, help: "The configuration file (YAML).")
     package var config: String?
 
-    @Flag(name: .long, help: "Read and check the configuration, then stop.")
+    @Flag(name: .long, help: "Check configuration, keys, state, policy and data; change nothing.")
     package var check = false
 
     @Flag(name: .long, help: "Print every configuration key and its variable.")
@@ -34,9 +34,13 @@ package struct DaemonOptions: ParsableArguments {
 
     /// Loads the configuration, builds the service and runs it until SIGTERM or SIGINT.
     ///
-    /// Exit status: 0 stopped as asked, 1 the configuration does not hold, 3 could not run.
+    /// With `--check` it looks at what the service needs instead, and says so line by line.
+    ///
+    /// Exit status: 0 stopped as asked, or a start would succeed; 1 the configuration, or what it names, does not hold;
+    /// 3 could not run.
     package func run<Configuration>(
         load: (String) throws -> Configuration, logLevel: (Configuration) -> LogLevel,
+        dryStart: (Configuration) -> [StartCheck],
         service: (Configuration, DaemonEnvironment, Logger) throws -> any Service
     ) async throws {
         consilium_tune_allocator()
@@ -46,7 +50,7 @@ package struct DaemonOptions: ParsableArguments {
             throw ExitCode(1)
         }
         if check {
-            print("configuration is valid")
+            try report([StartCheck("configuration", .fine("valid"))] + dryStart(configuration))
             return
         }
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
@@ -64,6 +68,12 @@ package struct DaemonOptions: ParsableArguments {
             complain(error)
             throw ExitCode(3)
         }
+    }
+
+    /// Says what a start would find; exit status 1 when it would fail.
+    private func report(_ checks: [StartCheck]) throws {
+        for check in checks { print(check.text) }
+        if checks.contains(where: \.hasFailed) { throw ExitCode(1) }
     }
 
     private func complain(_ error: any Error) {

@@ -112,6 +112,15 @@ extension TLSIdentity {
         return Files(chain: chain, key: key, roots: roots)
     }
 
+    /// Reads the files as a connection would, and connects to nobody.
+    ///
+    /// - Returns: who our certificate says we are, and until when.
+    /// - Throws: ``TransportError`` `identityUnreadable`, `privateKeyExposed` or `certificateExpired`.
+    package func examine() throws -> PeerIdentity {
+        _ = try Self.makeContext(try clientConfiguration())
+        return try PeerIdentity(certificate: try load().chain[0])
+    }
+
     private func certificates(at path: String) throws -> [NIOSSLCertificate] {
         let bytes = try PrivateFile.read(path, ownerOnly: false)
         guard let certificates = try? NIOSSLCertificate.fromPEMBytes(bytes), !certificates.isEmpty else {

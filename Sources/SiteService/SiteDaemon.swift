@@ -41,6 +41,7 @@ package struct SiteDaemon: Service {
     /// - Throws: ``StoreError`` for a state directory that cannot be used, ``TransportError`` for unusable TLS files.
     package func run() async throws {
         let configuration = configuration
+        try Self.checkJoined(configuration)
         let store = try SiteStore.open(directory: configuration.stateDirectory)
         let vault = try FileVault(directory: configuration.stateDirectory)
         let identity = TLSIdentity(
@@ -104,6 +105,16 @@ package struct SiteDaemon: Service {
         var keeper: MembershipKeeper
         /// Lets nobody in but the federation's aggregator.
         var gate: PeerGate
+    }
+
+    /// A site that names no certificates of another authority works with those of its join.
+    static func checkJoined(_ configuration: SiteConfiguration) throws {
+        let keys = configuration.keysDirectory
+        guard configuration.usesKeysDirectory, !PartyFolder.isMember(keys) else { return }
+        throw SecretFile.Failure(
+            "this site has not joined a federation: \(keys) holds no keys and certificate of a join",
+            hint: "run `consilium site join --token-file FILE --directory \(keys)`, or list other certificates under `tls`"
+        )
     }
 
     /// Nil for a site with certificates of another authority.

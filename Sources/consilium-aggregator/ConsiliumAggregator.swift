@@ -32,7 +32,7 @@ struct ConsiliumAggregator: AsyncParsableCommand {
             return
         }
         try await options.run(
-            load: { try AggregatorConfiguration.load($0) }, logLevel: \.logLevel,
+            load: { try AggregatorConfiguration.load($0) }, logLevel: \.logLevel, dryStart: AggregatorDaemon.dryStart,
             service: { configuration, _, logger in AggregatorDaemon(configuration: configuration, logger: logger) })
     }
 }

@@ -32,7 +32,7 @@ struct ConsiliumSite: AsyncParsableCommand {
             return
         }
         try await options.run(
-            load: { try SiteConfiguration.load($0) }, logLevel: \.logLevel,
+            load: { try SiteConfiguration.load($0) }, logLevel: \.logLevel, dryStart: SiteDaemon.dryStart,
             service: { configuration, environment, logger in
                 SiteDaemon(
                     configuration: configuration, insecureSimulationSeed: environment.insecureSimulationSeed,

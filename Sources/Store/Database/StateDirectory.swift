@@ -28,6 +28,29 @@ struct StateDirectory {
         return StateDirectory(path: path)
     }
 
+    /// The directory as ``prepare(_:)`` would find it, without making it; `nil` when there is none yet but could be.
+    ///
+    /// - Throws: ``StoreError`` `exposed`, `wrongKind`, `missing`, `permissionDenied`.
+    static func examine(_ path: String) throws -> StateDirectory? {
+        guard access(path, F_OK) == 0 else {
+            let above = parent(of: path)
+            guard access(above, W_OK | X_OK) == 0 else {
+                throw StoreError.system("make a directory in", above, errno: errno)
+            }
+            return nil
+        }
+        let status = try OpenFile(path, flags: O_RDONLY | O_DIRECTORY).status()
+        try checkPrivate(status, path: path, wanted: "700")
+        guard access(path, W_OK | X_OK) == 0 else { throw StoreError.system("write in", path, errno: errno) }
+        return StateDirectory(path: path)
+    }
+
+    /// Checks a file that is there.
+    func examineFile(_ name: String) throws {
+        let file = try OpenFile(file(name), flags: O_RDONLY | O_NOFOLLOW)
+        try Self.checkPrivate(try file.status(), path: file.path, wanted: "600")
+    }
+
     func file(_ name: String) -> String { "\(path)/\(name)" }
 
     /// Whether nothing lies in it.

@@ -63,12 +63,16 @@ extension ConfigurationKey {
 }
 
 extension TLSFiles {
+    /// The files of a folder that `site join` or `federation init` made.
+    init(keys: String) {
+        self.init(
+            certificate: keys + "/identity.pem", privateKey: keys + "/identity.pem", authority: keys + "/authority.pem")
+    }
+
     /// All three files of the section, or those in `keys` when there is no section: a mixture is a mistake.
     init(_ section: SchemaFields?, folder: String, keys: String) throws(DocumentError) {
         guard let section else {
-            self.init(
-                certificate: keys + "/identity.pem", privateKey: keys + "/identity.pem",
-                authority: keys + "/authority.pem")
+            self.init(keys: keys)
             return
         }
         self.init(

@@ -61,3 +61,8 @@ package struct AggregatorEndpoint: Hashable, Sendable {
         self.proxy = proxy
     }
 }
+
+extension SiteConfiguration {
+    /// Whether the TLS files are those of the site's own join, not of another authority.
+    package var usesKeysDirectory: Bool { tls == TLSFiles(keys: keysDirectory) }
+}
