@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `consilium-aggregator --check`: everything the daemon needs, looked at before it is started.
 
+import Enrolment
 import Federation
 import Glibc
 import PeerTransport
@@ -28,7 +29,8 @@ extension AggregatorDaemon {
             }
             let folder = try AuthorityFolder(keys)
             guard folder.descriptor.federation == configuration.federation else {
-                return .failed("the keys in \(keys) are of another federation\nhint: correct `federation` or `keysDirectory`")
+                return .failed(
+                    "the keys in \(keys) are of another federation\nhint: correct `federation` or `keysDirectory`")
             }
             guard folder.issuingEnd >= now + 30 * 86_400 else {
                 return .doubtful("the issuing certificate ends within 30 days\nhint: renew it with the root's key")

@@ -2,6 +2,7 @@
 // `consilium-site --check`: everything the daemon needs, looked at before it is started.
 
 import ClinicalData
+import Enrolment
 import Federation
 import Glibc
 import PeerTransport

@@ -113,7 +113,8 @@ package struct SiteDaemon: Service {
         guard configuration.usesKeysDirectory, !PartyFolder.isMember(keys) else { return }
         throw SecretFile.Failure(
             "this site has not joined a federation: \(keys) holds no keys and certificate of a join",
-            hint: "run `consilium site join --token-file FILE --directory \(keys)`, or list other certificates under `tls`"
+            hint:
+                "run `consilium site join --token-file FILE --directory \(keys)`, or list other certificates under `tls`"
         )
     }
 

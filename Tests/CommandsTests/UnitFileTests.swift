@@ -66,6 +66,7 @@ struct UnitFileTests {
         process.waitUntilExit()
         #expect(process.terminationStatus == 1)
         #expect(output.hasPrefix("ok: configuration: valid\n"))
-        #expect(output.contains("error: certificate and key: cannot open /etc/consilium/tls/\(daemon).pem"))
+        #expect(output.contains("error: certificate and key: "))
+        #expect(output.contains("/var/lib/consilium/\(daemon)-keys"))
     }
 }

@@ -2,6 +2,7 @@
 // `--check` of both daemons: silent about nothing that would stop them, and without a trace on the disk.
 
 import AggregatorService
+import Enrolment
 import Federation
 import Foundation
 import SiteService

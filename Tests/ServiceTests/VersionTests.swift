@@ -3,6 +3,7 @@
 
 import Federation
 import PeerTransport
+import Store
 import Testing
 import WireProtocol
 
