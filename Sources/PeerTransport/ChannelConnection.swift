@@ -67,16 +67,19 @@ final class ChannelConnection: PeerConnection {
         inbox.discard()
     }
 
-    /// For the event loop: the next frames to write, until they make up `byteCount`.
+    /// For the event loop: the next frames to write, until they make up `byteCount`. Control frames go in portions
+    /// that fit into `controlByteCount` where each of them does.
     ///
     /// An empty answer also means that the next `send` will schedule the loop again.
-    func takePortion(ofAtLeast byteCount: Int) -> CircularBuffer<Frame> {
+    func takePortion(ofAtLeast byteCount: Int, controlByteCount: Int) -> CircularBuffer<Frame> {
         outbox.withLock { outbox in
             var portion = CircularBuffer<Frame>()
             var taken = 0
-            while taken < byteCount, let frame = outbox.frames.popFirst() {
+            while taken < byteCount, let frame = outbox.frames.first {
+                let isFull = taken + frame.wireByteCount > controlByteCount
+                if frame.kind == .control, taken > 0, isFull { break }
                 taken += frame.wireByteCount
-                portion.append(frame)
+                portion.append(outbox.frames.removeFirst())
             }
             if portion.isEmpty { outbox.isScheduled = false }
             return portion

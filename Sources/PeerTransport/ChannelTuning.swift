@@ -21,6 +21,10 @@ enum TransferSizes {
     static let readsPerTurn: UInt = 2
     /// Plaintext bytes per write to a socket, about.
     static let portion = 64 << 10
+    /// Plaintext bytes of control frames per write at most, where they are not larger themselves. The TLS handler keeps
+    /// a buffer of the largest write for as long as the connection lives: with this it stays at its first 16 KiB in
+    /// connections that carry no bulk data, which decides how many idle ones a server can hold.
+    static let controlPortion = 15 << 10
     /// Plaintext of a full TLS record (RFC 8446 §5.1).
     static let record = 16 << 10
 

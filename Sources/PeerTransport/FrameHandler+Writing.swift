@@ -8,7 +8,8 @@ extension FrameHandler {
     func drain() {
         guard writeBegan == nil, let context, let connection else { return }
         for _ in 0..<4 {
-            let frames = connection.takePortion(ofAtLeast: TransferSizes.portion)
+            let frames = connection.takePortion(
+                ofAtLeast: TransferSizes.portion, controlByteCount: TransferSizes.controlPortion)
             guard !frames.isEmpty else { return closeIfAsked(context) }
             write(frames, context, connection)
             guard writeBegan == nil else { return }

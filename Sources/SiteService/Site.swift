@@ -55,6 +55,7 @@ package actor Site {
     let logger: Logger
     /// Renewal and rosters; nil when certificates come from another authority.
     private let membership: MembershipKeeper?
+    private var rosters = RosterAssembler()
 
     private var link: AggregatorLink?
     private var linkWaiters: [CheckedContinuation<AggregatorLink, any Error>] = []
@@ -249,10 +250,17 @@ package actor Site {
             workInput.yield(.roundEnded(task, wasClosed: ending == .closed))
         case .studyEnded(let study, let ending, let model): workInput.yield(.studyEnded(study, ending.rawValue, model))
         case .renewed(let reply): workInput.yield(.renewed(reply))
-        case .roster(let roster, let denyList): workInput.yield(.roster(roster, denyList: denyList))
+        case .rosterPart(let part): collect(part)
         case .ping: reportCondition()
         default: break
         }
+    }
+
+    private func collect(_ part: RosterPart) {
+        do {
+            guard let (roster, denyList) = try rosters.add(part) else { return }
+            workInput.yield(.roster(roster, denyList: denyList))
+        } catch { logger.error("the aggregator sent an unreadable roster", metadata: ["error": "\(error)"]) }
     }
 
     /// Asks for the next certificate when it is time, again and again until it is here.

@@ -21,8 +21,7 @@ package enum AggregatorMessage: Hashable, Sendable {
     case ping
     /// Bytes of a reply to a renewal.
     case renewed([UInt8])
-    /// Bytes of the newest roster and of its deny list.
-    case roster([UInt8], denyList: [UInt8])
+    case rosterPart(RosterPart)
 
     package enum RoundEnding: String, CaseIterable, Hashable, Sendable {
         case closed
@@ -82,10 +81,12 @@ extension AggregatorMessage {
             }
         case .ping: message.ping = WirePing()
         case .renewed(let reply): message.renewed = .with { $0.reply = Data(reply) }
-        case .roster(let roster, let denyList):
-            message.roster = .with {
-                $0.roster = Data(roster)
-                $0.denyList = Data(denyList)
+        case .rosterPart(let part):
+            message.rosterPart = .with {
+                $0.data = Data(part.data)
+                $0.offset = UInt32(part.offset)
+                $0.rosterBytes = UInt32(part.rosterByteCount)
+                $0.denyListBytes = UInt32(part.denyListByteCount)
             }
         }
         return try message.serializedBytes()
@@ -130,7 +131,7 @@ extension AggregatorMessage {
         case .renewed(let renewed):
             guard renewed.reply.count <= WireLimits.renewalBytes else { throw .invalidField("reply") }
             self = .renewed(Array(renewed.reply))
-        case .roster(let roster): self = .roster(Array(roster.roster), denyList: Array(roster.denyList))
+        case .rosterPart(let part): self = .rosterPart(try RosterPart(part))
         case nil: throw .unknownBody
         }
     }

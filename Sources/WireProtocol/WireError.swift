@@ -25,6 +25,10 @@ package enum WireLimits {
     package static let controlMessagesPerSecond = 500
     /// The largest request or reply of a renewal, in bytes.
     package static let renewalBytes = 32 * 1_024
+    /// The largest roster with its deny list, in bytes.
+    package static let rosterBytes = 32 << 20
+    /// The largest piece of it in one message, in bytes: with its frame it fits into one TLS record.
+    package static let rosterPartBytes = 12 << 10
     /// The longest text field, in bytes.
     package static let textBytes = 200
 }

@@ -49,6 +49,25 @@ struct HealthTests {
         }
     }
 
+    /// Every ping asks; a site whose condition has changed answers, others are silent.
+    @Test
+    func aSiteSaysWhenItsConditionChanges() async throws {
+        let plan = SitePlan("a")
+        try await LyingServer.run(plan: plan) { lies in
+            let server = try await lies.welcomed()
+            func condition() async throws -> SiteMessage {
+                try await server.hear { if case .condition = $0 { true } else { false } }
+            }
+            #expect(try await condition() == .condition([]))
+            for isPresent in [false, true] {
+                plan.dataset.setPresent(isPresent)
+                try await server.say(.ping)
+                #expect(try await condition() == .condition(isPresent ? [] : [.dataMissing]))
+                try await server.say(.ping)
+            }
+        }
+    }
+
     @Test
     func aSlowSiteIsShownAsSlowWithItsProgress() async throws {
         let gate = Gate()

@@ -12,6 +12,9 @@ enum SampleMessages {
         study: other, id: RoundID(kind: .training, round: 3, attempt: 2), sites: 4,
         inputs: [model, BlobReference(name: "controls", digest: other, byteCount: 0)])
 
+    /// Of three pieces, the last of which holds one byte of it.
+    static let roster = (0..<2 * WireLimits.rosterPartBytes + 1).map { UInt8(truncatingIfNeeded: $0 / 7) }
+
     static let fromSites: [SiteMessage] =
         [
             .hello(versions: [1], software: ""), .hello(versions: Array(0..<32), software: "consilium-site 1.0 – ü"),
@@ -36,10 +39,12 @@ enum SampleMessages {
             .uploadReady(task: digest, offset: 0), .uploadReady(task: digest, offset: .max),
             .uploadResult(task: digest, refused: nil), .blobUnavailable(digest, stream: 0),
             .blobUnavailable(digest, stream: .max), .studyEnded(study: digest, .completed, model: nil),
+            .renewed([]), .renewed([UInt8](repeating: 1, count: WireLimits.renewalBytes)),
             .studyEnded(
                 study: digest, .completed,
                 model: BlobReference(name: "model", digest: other, byteCount: WireLimits.blobBytes)),
-        ] + RefusalCode.allCases.map { .refusal($0) }
+        ] + RosterPart.parts(roster: roster, denyList: [9]).map { .rosterPart($0) }
+        + RefusalCode.allCases.map { .refusal($0) }
         + RefusalReason.allCases.map { .uploadResult(task: digest, refused: $0) }
         + AggregatorMessage.RoundEnding.allCases.map { .roundEnded(task: digest, $0) }
         + AggregatorMessage.StudyEnding.allCases.map { .studyEnded(study: digest, $0, model: model) }

@@ -63,6 +63,8 @@ actor Coordinator {
     var sessions: [SiteID: SiteSession] = [:]
     /// What connected sites say is in their way; nothing of those who have not said.
     var conditions: [SiteID: [SiteObstacle]] = [:]
+    /// The roster that everybody connected has been sent; empty before the first.
+    private var lastRoster: [RosterPart] = []
     var runs: [Digest: StudyRun] = [:]
     /// Studies in the order of their submission.
     var order: [Digest] = []
@@ -249,7 +251,7 @@ actor Coordinator {
         sessions[session.site] = session
         conditions[session.site] = nil
         logger.info("site connected", metadata: ["site": "\(session.site)"])
-        if let roster = settings.members.roster { session.send(.roster(roster.roster, denyList: roster.denyList)) }
+        session.send(roster: settings.members.rosterParts)
         for hash in order {
             guard let run = runs[hash] else { continue }
             if case .finished(let outcome) = run.machine.phase {
@@ -262,15 +264,18 @@ actor Coordinator {
         }
     }
 
-    /// Sends away who is no member any more, and the new roster to everybody else.
+    /// Sends away who is no member any more, and a new roster to everybody else.
     private func membershipChanged() {
-        let roster = settings.members.roster
+        // A renewal changes the membership, but not the roster.
+        let roster = settings.members.rosterParts
+        let isNew = roster != lastRoster
+        lastRoster = roster
         for session in sessions.values {
             guard settings.members.site(for: session.identity) == session.site else {
                 session.refuse(.notMember)
                 continue
             }
-            if let roster { session.send(.roster(roster.roster, denyList: roster.denyList)) }
+            if isNew { session.send(roster: roster) }
         }
     }
 

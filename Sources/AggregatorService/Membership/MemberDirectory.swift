@@ -3,6 +3,7 @@
 
 package import Federation
 package import PeerTransport
+package import WireProtocol
 
 /// The members of a federation, as sessions and studies need them.
 ///
@@ -15,15 +16,15 @@ package protocol MemberDirectory: Sendable {
     /// All sites that may take part.
     var sites: Set<SiteID> { get }
 
-    /// The newest roster and its deny list, for sites; nil when there is none.
-    var roster: (roster: [UInt8], denyList: [UInt8])? { get }
+    /// The newest roster and its deny list, for sites; empty when there is none.
+    var rosterParts: [RosterPart] { get }
 
     /// Answers a request for the next certificate; nil when certificates come from elsewhere.
     func renew(_ request: [UInt8], from identity: PeerIdentity) async -> [UInt8]?
 }
 
 extension MemberDirectory {
-    package var roster: (roster: [UInt8], denyList: [UInt8])? { nil }
+    package var rosterParts: [RosterPart] { [] }
 
     package func renew(_ request: [UInt8], from identity: PeerIdentity) async -> [UInt8]? { nil }
 }

@@ -36,6 +36,9 @@ extension Registry {
             return try await alone { try await renew(request, isReturn: false) }.bytes
         } catch let error as EnrolmentError {
             return EnrolmentReply.refused(error).bytes
+        } catch is CancellationError {
+            // The connection has ended; the site asks again over the next.
+            return nil
         } catch {
             logger.error("a renewal could not be recorded", metadata: ["error": "\(error)"])
             return EnrolmentReply.refused(.unavailable).bytes

@@ -8,6 +8,7 @@ package import PeerTransport
 package import Randomness
 package import Store
 import Synchronization
+package import WireProtocol
 
 /// Owns invitations, members, certificates, deny list and roster.
 ///
@@ -18,7 +19,10 @@ package actor Registry: MemberDirectory {
         var sites: Set<SiteID> = []
         /// The newest certificate's key, and earlier ones that are still valid, of everybody who may come.
         var keys: [[UInt8]: PartyName] = [:]
+        /// The newest roster and its deny list.
         var roster: (roster: [UInt8], denyList: [UInt8])?
+        /// The same, as sites are told.
+        var parts: [RosterPart] = []
     }
 
     package nonisolated let folder: AuthorityFolder
@@ -81,6 +85,8 @@ package actor Registry: MemberDirectory {
 
     package nonisolated var sites: Set<SiteID> { snapshot.withLock { $0.sites } }
 
+    package nonisolated var rosterParts: [RosterPart] { snapshot.withLock { $0.parts } }
+
     package nonisolated var roster: (roster: [UInt8], denyList: [UInt8])? { snapshot.withLock { $0.roster } }
 
     /// The member behind a certificate; nil when its key is not, or no longer, a member's.
@@ -134,7 +140,10 @@ package actor Registry: MemberDirectory {
                 next.keys[record.certificate.publicKeyHash.bytes] = party
             }
         }
-        if let rosterNow { next.roster = (rosterNow.bytes, denyList.bytes) }
+        if let rosterNow {
+            next.roster = (rosterNow.bytes, denyList.bytes)
+            next.parts = RosterPart.parts(roster: rosterNow.bytes, denyList: denyList.bytes)
+        }
         let snapshot = next
         self.snapshot.withLock { $0 = snapshot }
         for listener in listeners.withLock({ $0 }) { listener() }

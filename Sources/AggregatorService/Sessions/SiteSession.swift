@@ -20,8 +20,9 @@ final class SiteSession: Sendable {
     private let coordinator: Coordinator
     private let clock: ServiceClock
     private let logger: Logger
-    private let outbox: AsyncStream<AggregatorMessage>
-    private let outboxInput: AsyncStream<AggregatorMessage>.Continuation
+    /// Messages that belong together are one element.
+    private let outbox: AsyncStream<[AggregatorMessage]>
+    private let outboxInput: AsyncStream<[AggregatorMessage]>.Continuation
 
     /// Messages that may wait for a slow site before its connection is given up.
     private static let outboxLimit = 1_024
@@ -40,8 +41,14 @@ final class SiteSession: Sendable {
     }
 
     /// Queues a message; a site too slow to take its messages loses its connection.
-    func send(_ message: AggregatorMessage) {
-        if case .dropped = outboxInput.yield(message) {
+    func send(_ message: AggregatorMessage) { send([message]) }
+
+    /// Queues a roster.
+    func send(roster parts: [RosterPart]) { send(parts.map { .rosterPart($0) }) }
+
+    private func send(_ messages: [AggregatorMessage]) {
+        guard !messages.isEmpty else { return }
+        if case .dropped = outboxInput.yield(messages) {
             logger.warning("site does not read its messages", metadata: ["site": "\(site)"])
             outboxInput.finish()
         }
@@ -49,7 +56,7 @@ final class SiteSession: Sendable {
 
     /// Says why and closes.
     func refuse(_ code: RefusalCode) {
-        outboxInput.yield(.refusal(code))
+        outboxInput.yield([.refusal(code)])
         outboxInput.finish()
     }
 
@@ -81,8 +88,8 @@ final class SiteSession: Sendable {
 
     private func write() async {
         do {
-            for await message in outbox {
-                try await connection.send(Frame(controlBytes: message.encoded()))
+            for await messages in outbox {
+                for message in messages { try await connection.send(Frame(controlBytes: message.encoded())) }
             }
         } catch {
             logger.debug("sending to the site ended", metadata: ["site": "\(site)", "cause": "\(error)"])

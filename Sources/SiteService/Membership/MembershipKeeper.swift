@@ -61,6 +61,8 @@ package actor MembershipKeeper {
             switch try EnrolmentReply(bytes: bytes) {
             case .issued(let told, let leaf, let issuer):
                 let old = try folder.identity().certificate
+                // The answer to a request that was repeated because the first answer took long.
+                if leaf == old.bytes { return }
                 let (key, _) = try folder.nextRequest(for: old.party.id, random: random)
                 let certificate = try await CertificateChain.verify(
                     leaf: leaf, issuer: issuer, root: root, federation: descriptor.federation, at: clock())

@@ -90,7 +90,7 @@ package struct PartyFolder: Sendable {
     }
 
     /// The key and the request for the next certificate: the same ones until it is here, so a repetition is one.
-    func nextRequest(for party: SiteID, random: RandomSource) throws -> (key: TLSKey, request: [UInt8]) {
+    package func nextRequest(for party: SiteID, random: RandomSource) throws -> (key: TLSKey, request: [UInt8]) {
         if SecretFile.exists(file("next.csr")),
             let key = try? TLSKey(pem: String(decoding: try SecretFile.read(file("next.key")), as: UTF8.self)),
             let request = try? SecretFile.read(file("next.csr")),
@@ -107,7 +107,7 @@ package struct PartyFolder: Sendable {
     }
 
     /// Takes a certificate into use.
-    func install(
+    package func install(
         _ key: TLSKey, leaf: IssuedCertificate, issuer: [UInt8], root: [UInt8], descriptor: FederationDescriptor
     ) throws {
         try SecretFile.write(Array(PEM.text(root).utf8), to: file("authority.pem"))

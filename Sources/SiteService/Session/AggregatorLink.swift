@@ -205,9 +205,8 @@ actor AggregatorLink {
         case .blobUnavailable(_, let stream):
             downloads.removeValue(forKey: stream)?.continuation.resume(throwing: LinkError.blobUnavailable)
         case .refusal(let code): throw LinkError.refused(code)
-        case .ping: break
         case .welcome: throw LinkError.unexpectedMessage
-        case .studyOffer, .roundOpen, .studyEnded, .renewed, .roster: return false
+        case .studyOffer, .roundOpen, .studyEnded, .renewed, .rosterPart, .ping: return false
         }
         return true
     }

@@ -364,12 +364,12 @@ package nonisolated struct WireFromAggregator: Sendable {
     set {body = .renewed(newValue)}
   }
 
-  package var roster: WireRosterEpoch {
+  package var rosterPart: WireRosterPart {
     get {
-      if case .roster(let v)? = body {return v}
-      return WireRosterEpoch()
+      if case .rosterPart(let v)? = body {return v}
+      return WireRosterPart()
     }
-    set {body = .roster(newValue)}
+    set {body = .rosterPart(newValue)}
   }
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -386,7 +386,7 @@ package nonisolated struct WireFromAggregator: Sendable {
     case blobUnavailable(WireBlobUnavailable)
     case ping(WirePing)
     case renewed(WireRenewed)
-    case roster(WireRosterEpoch)
+    case rosterPart(WireRosterPart)
 
   }
 
@@ -553,15 +553,20 @@ package nonisolated struct WireRenewed: Sendable {
   package init() {}
 }
 
-/// The newest roster and its deny list, on every connection and after every change: the bytes of enrolment.md.
-package nonisolated struct WireRosterEpoch: Sendable {
+/// A piece of the newest roster followed by its deny list (the bytes of enrolment.md), on every connection and after every
+/// change: from offset on, in order, at most 12 KiB. Offset 0 begins anew.
+package nonisolated struct WireRosterPart: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  package var roster: Data = Data()
+  package var data: Data = Data()
 
-  package var denyList: Data = Data()
+  package var offset: UInt32 = 0
+
+  package var rosterBytes: UInt32 = 0
+
+  package var denyListBytes: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1685,7 +1690,7 @@ nonisolated extension WireRenewal: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireFromAggregator: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FromAggregator"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}refusal\0\u{3}study_offer\0\u{3}round_open\0\u{3}upload_ready\0\u{3}upload_result\0\u{3}round_ended\0\u{3}study_ended\0\u{3}blob_unavailable\0\u{1}ping\0\u{2}\u{a}renewed\0\u{1}roster\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}welcome\0\u{1}refusal\0\u{3}study_offer\0\u{3}round_open\0\u{3}upload_ready\0\u{3}upload_result\0\u{3}round_ended\0\u{3}study_ended\0\u{3}blob_unavailable\0\u{1}ping\0\u{2}\u{a}renewed\0\u{3}roster_part\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1837,16 +1842,16 @@ nonisolated extension WireFromAggregator: SwiftProtobuf.Message, SwiftProtobuf._
         }
       }()
       case 21: try {
-        var v: WireRosterEpoch?
+        var v: WireRosterPart?
         var hadOneofValue = false
         if let current = self.body {
           hadOneofValue = true
-          if case .roster(let m) = current {v = m}
+          if case .rosterPart(let m) = current {v = m}
         }
         try decoder.decodeSingularMessageField(value: &v)
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.body = .roster(v)
+          self.body = .rosterPart(v)
         }
       }()
       default: break
@@ -1904,8 +1909,8 @@ nonisolated extension WireFromAggregator: SwiftProtobuf.Message, SwiftProtobuf._
       guard case .renewed(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
     }()
-    case .roster?: try {
-      guard case .roster(let v)? = self.body else { preconditionFailure() }
+    case .rosterPart?: try {
+      guard case .rosterPart(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 21)
     }()
     case nil: break
@@ -2289,9 +2294,9 @@ nonisolated extension WireRenewed: SwiftProtobuf.Message, SwiftProtobuf._Message
   }
 }
 
-nonisolated extension WireRosterEpoch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  package static let protoMessageName: String = _protobuf_package + ".RosterEpoch"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}roster\0\u{3}deny_list\0")
+nonisolated extension WireRosterPart: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RosterPart"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}data\0\u{1}offset\0\u{3}roster_bytes\0\u{3}deny_list_bytes\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2299,26 +2304,36 @@ nonisolated extension WireRosterEpoch: SwiftProtobuf.Message, SwiftProtobuf._Mes
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularBytesField(value: &self.roster) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.denyList) }()
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.data) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.offset) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.rosterBytes) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.denyListBytes) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.roster.isEmpty {
-      try visitor.visitSingularBytesField(value: self.roster, fieldNumber: 1)
+    if !self.data.isEmpty {
+      try visitor.visitSingularBytesField(value: self.data, fieldNumber: 1)
     }
-    if !self.denyList.isEmpty {
-      try visitor.visitSingularBytesField(value: self.denyList, fieldNumber: 2)
+    if self.offset != 0 {
+      try visitor.visitSingularUInt32Field(value: self.offset, fieldNumber: 2)
+    }
+    if self.rosterBytes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.rosterBytes, fieldNumber: 3)
+    }
+    if self.denyListBytes != 0 {
+      try visitor.visitSingularUInt32Field(value: self.denyListBytes, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  package static func ==(lhs: WireRosterEpoch, rhs: WireRosterEpoch) -> Bool {
-    if lhs.roster != rhs.roster {return false}
-    if lhs.denyList != rhs.denyList {return false}
+  package static func ==(lhs: WireRosterPart, rhs: WireRosterPart) -> Bool {
+    if lhs.data != rhs.data {return false}
+    if lhs.offset != rhs.offset {return false}
+    if lhs.rosterBytes != rhs.rosterBytes {return false}
+    if lhs.denyListBytes != rhs.denyListBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -66,6 +66,7 @@ final class TestDataset: DatasetProviding {
         var text: [UInt8]
         var version: Int64 = 0
         var loads = 0
+        var isPresent = true
     }
 
     /// Guards the text and its version.
@@ -79,6 +80,13 @@ final class TestDataset: DatasetProviding {
             state.version += 1
             if let text { state.text = text }
         }
+    }
+
+    /// Takes the file away, or puts it back.
+    func setPresent(_ isPresent: Bool) { state.withLock { $0.isPresent = isPresent } }
+
+    func isPresent(_ name: String) -> Bool? {
+        name == TestStudy.dataset ? state.withLock(\.isPresent) : nil
     }
 
     /// How often the table was read.

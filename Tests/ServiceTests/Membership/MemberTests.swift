@@ -29,7 +29,7 @@ struct MemberTests {
             let other = RawSite(over: try await federation.connect("b"))
             for site in [first, other] {
                 try await site.say(.hello(versions: [1], software: "test"))
-                _ = try await site.hear { if case .roster = $0 { true } else { false } }
+                _ = try await site.hear { if case .rosterPart = $0 { true } else { false } }
             }
             try await federation.registry.revoke(try federation.party("a"))
             #expect(await ends(first.connection))
@@ -37,10 +37,12 @@ struct MemberTests {
             if let again { #expect(!(await federation.isWelcome(again))) }
             // The others hear of it: a roster without the site, and a deny list with its key.
             guard
-                case .roster(let bytes, let deny) = try await other.hear({
-                    if case .roster = $0 { true } else { false }
+                case .rosterPart(let part) = try await other.hear({
+                    if case .rosterPart = $0 { true } else { false }
                 })
             else { return }
+            var assembler = RosterAssembler()
+            let (bytes, deny) = try #require(try assembler.add(part))
             let roster = try Roster(bytes: bytes)
             #expect(roster.content.entries.map(\.site.rawValue) == ["b"] && roster.content.epoch == 3)
             let list = try DenyList(bytes: deny)
@@ -176,7 +178,7 @@ struct MemberTests {
             try await federation.join("a")
             let first = RawSite(over: try await federation.connect("a"))
             try await first.say(.hello(versions: [1], software: "test"))
-            _ = try await first.hear { if case .roster = $0 { true } else { false } }
+            _ = try await first.hear { if case .rosterPart = $0 { true } else { false } }
             #expect(await federation.isWelcome(try await federation.connect("a")))
             let word = try await first.hear { if case .refusal = $0 { true } else { false } }
             #expect(word == .refusal(.alreadyConnected))
