@@ -8,6 +8,7 @@ import Foundation
 import PeerTransport
 import Randomness
 import Store
+import WireProtocol
 
 /// The files of one measurement.
 struct BenchFolder: Sendable {
@@ -30,6 +31,19 @@ struct BenchFolder: Sendable {
                 federation: "bench", key: issuing, root: rootBytes, rootKey: root, at: wallSeconds(), random: random),
             key: issuing)
         try SecretFile.write(Array(PEM.text(rootBytes).utf8), to: path + "/tls/authority.pem")
+    }
+
+    /// Runs `body` with a function that asks the daemon over its control socket.
+    func withControl<Value>(
+        _ body: ((ControlRequest) async throws -> ControlReply) async throws -> Value
+    ) async throws -> Value {
+        try await LocalSocket.withConnection(path: path + "/aggregator/control.sock") { control in
+            try await body { request in
+                try await control.send(Frame(controlBytes: request.encoded()))
+                guard let frame = try await control.nextFrame() else { throw BenchError("the aggregator went away") }
+                return try ControlReply(decoding: frame.controlBytes)
+            }
+        }
     }
 
     func remove() { try? FileManager.default.removeItem(atPath: path) }

@@ -19,10 +19,15 @@ struct ConsiliumBench: AsyncParsableCommand {
               consilium-bench round --parameters 1000000 --sites 4 --json -
               consilium-bench round --parameters 25000000 --sites 32 --rounds 3 --json -
               consilium-bench transport --connections 1 --json -
+              consilium-bench load --sites 1000 --rounds 0 --json -
+              consilium-bench load --sites 300 --rounds 5 --json -
               consilium-bench table --megabytes 200 --json -
             """,
         version: programVersion,
-        subcommands: [RoundBench.self, TransportBench.self, TableBench.self, TortureCommand.self])
+        subcommands: [
+            RoundBench.self, TransportBench.self, LoadBench.self, LoadSitesCommand.self, TableBench.self,
+            TortureCommand.self,
+        ])
 }
 
 /// Where a measurement's JSON goes.

@@ -3,7 +3,6 @@
 
 import Federation
 import Foundation
-import Glibc
 import NIOPosix
 import PeerTransport
 import SiteService
@@ -17,58 +16,23 @@ struct RoundsOverTLS {
     let folder: BenchFolder
 
     func run() async throws -> MeasuredRounds {
-        _ = try folder.makeIdentity("aggregator", role: "aggregator")
         let names = (1...sites).map { "site-\($0)" }
-        let configuration = """
-            federation: bench
-            stateDirectory: aggregator
-            listen: {host: 127.0.0.1, port: 0}
-            tls: {certificate: tls/aggregator.pem, privateKey: tls/aggregator.pem, authority: tls/authority.pem}
-            log: {level: warning}
-            members: members.yaml
-            limits: {maximumModelBytes: 17179869184}
-
-            """
-        let members = names.map { "\"fl://bench/site/\($0)\": \($0)\n" }.joined()
-        try members.write(toFile: folder.path + "/members.yaml", atomically: true, encoding: .utf8)
-        try configuration.write(toFile: folder.path + "/aggregator.yaml", atomically: true, encoding: .utf8)
-        let daemon = Process()
-        daemon.executableURL = URL(fileURLWithPath: BenchFolder.programs + "/consilium-aggregator")
-        daemon.arguments = ["--config", folder.path + "/aggregator.yaml"]
-        try daemon.run()
-        defer {
-            kill(daemon.processIdentifier, SIGTERM)
-            daemon.waitUntilExit()
-        }
-        let port = try await listeningPort(daemon)
+        try AggregatorProcess.prepare(fixedSites: names, in: folder)
         let identities = try names.map { ($0, try folder.makeIdentity($0, role: "site")) }
-        let idle = try memory(of: daemon.processIdentifier, "VmRSS")
-        try await runSites(identities, port: port)
+        let daemon = try await AggregatorProcess.start(in: folder)
+        defer { daemon.stop() }
+        let idle = try daemon.memory("VmRSS")
+        try await runSites(identities, port: daemon.port)
         let store = try AggregatorStore.openReadOnly(directory: folder.path + "/aggregator")
         return MeasuredRounds(
             rounds: try await store.rounds(study: study.study.hash), idleBytes: idle,
-            peakBytes: try memory(of: daemon.processIdentifier, "VmHWM"))
-    }
-
-    private func listeningPort(_ daemon: Process) async throws -> Int {
-        struct Listening: Decodable { var port: Int }
-        for _ in 0..<500 {
-            guard daemon.isRunning else { break }
-            if let data = FileManager.default.contents(atPath: folder.path + "/aggregator/listening.json"),
-                let listening = try? JSONDecoder().decode(Listening.self, from: data)
-            {
-                return listening.port
-            }
-            try await Task.sleep(for: .milliseconds(20))
-        }
-        throw BenchError("the aggregator did not start to listen")
+            peakBytes: try daemon.memory("VmHWM"))
     }
 
     private func runSites(_ identities: [(String, TLSIdentity)], port: Int) async throws {
         let parties = try identities.map { name, identity in
             (party: try benchSite(name, study: study, federation: "bench", folder: folder), identity: identity)
         }
-        let socket = folder.path + "/aggregator/control.sock"
         let bytes = study.study.canonicalBytes
         let expected = sites
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -81,22 +45,9 @@ struct RoundsOverTLS {
                 }
             }
             defer { group.cancelAll() }
-            try await LocalSocket.withConnection(path: socket) { control in
-                try await follow(bytes, deliveries: expected) { request in
-                    try await control.send(Frame(controlBytes: request.encoded()))
-                    guard let frame = try await control.nextFrame() else {
-                        throw BenchError("the aggregator went away")
-                    }
-                    return try ControlReply(decoding: frame.controlBytes)
-                }
-            }
+            try await folder.withControl { ask in try await follow(bytes, deliveries: expected, ask: ask) }
         }
         for party in parties { try await party.party.worker.shutdownGracefully() }
-    }
-
-    /// A line of the kernel's account of a process, in bytes.
-    private func memory(of process: Int32, _ key: String) throws -> Int {
-        try residentBytes(of: "\(process)", key)
     }
 }
 
@@ -104,14 +55,20 @@ struct RoundsOverTLS {
 func follow(
     _ study: [UInt8], deliveries: Int, ask: (ControlRequest) async throws -> ControlReply
 ) async throws {
-    guard case .submitted = try await ask(.submit(study)) else { throw BenchError("the study was refused") }
+    guard case .submitted(let hash, _) = try await ask(.submit(study)) else {
+        throw BenchError("the study was refused")
+    }
     while true {
-        guard case .status(let status) = try await ask(.status), let line = status.studies.first else {
+        guard case .status(let status) = try await ask(.status),
+            let line = status.studies.first(where: { $0.study == hash })
+        else {
             throw BenchError("the aggregator gives no status")
         }
         if line.isFinished {
             guard line.phase == "completed" else { throw BenchError("the study ended as \(line.phase)") }
             if line.deliveries >= deliveries { return }
+        } else if line.explanation.contains(" declined: ") {
+            throw BenchError("a site refuses the study: \(line.explanation)")
         }
         try await Task.sleep(for: .milliseconds(100))
     }

@@ -22,8 +22,10 @@ struct Program {
     /// Runs the program to its end. Output goes through files, so that a full pipe cannot block it.
     ///
     /// - Parameter temporary: the folder that the program takes for its temporary files.
-    static func run(_ arguments: [String], temporary: URL? = nil) throws -> Result {
-        let process = prepared(arguments, temporary: temporary)
+    static func run(
+        _ arguments: [String], program: String = "consilium", temporary: URL? = nil
+    ) throws -> Result {
+        let process = prepared(arguments, program: program, temporary: temporary)
         return try withFolder { folder in
             func open(_ name: String) throws -> FileHandle {
                 let file = folder.appending(path: name)
@@ -42,9 +44,11 @@ struct Program {
     }
 
     /// The program before its start.
-    static func prepared(_ arguments: [String], temporary: URL? = nil) -> Process {
+    static func prepared(
+        _ arguments: [String], program: String = "consilium", temporary: URL? = nil
+    ) -> Process {
         let process = Process()
-        process.executableURL = executables.appending(path: "consilium")
+        process.executableURL = executables.appending(path: program)
         process.arguments = arguments
         process.currentDirectoryURL = root
         process.environment = ["PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "LC_ALL": "C"]

@@ -78,6 +78,13 @@ package struct EntryLog: Sendable {
     /// How many entries there are: the number of the next one.
     package func count() async throws -> Int { try await database.read { try EntryTable.count($0) } }
 
+    /// How many entries of one kind there are.
+    package func count(of kind: EntryKind) async throws -> Int {
+        try await database.read { db in
+            try Int.fetchOne(db, sql: "SELECT count(*) FROM entries WHERE type = ?", arguments: [kind.rawValue]) ?? 0
+        }
+    }
+
     /// At most `limit` entries from `number` on, of one study or of all.
     package func entries(from number: Int, limit: Int, study: Digest? = nil) async throws -> [NumberedEntry] {
         try await database.read { try EntryTable.entries(from: number, limit: limit, study: study, $0) }
