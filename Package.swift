@@ -19,6 +19,7 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -43,6 +44,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
@@ -83,24 +85,27 @@ let package = Package(
         .target(
             name: "StudyFiles", dependencies: ["ClinicalData", configuration, "Federation", "NeuralNetworks", yams],
             swiftSettings: shared),
+        .target(name: "Telemetry", dependencies: [coreMetrics], swiftSettings: shared),
         .target(name: "WireProtocol", dependencies: ["Federation", swiftProtobuf], swiftSettings: shared),
         // Services
         .target(
             name: "AggregatorService",
             dependencies: [
-                crypto, "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore,
+                coreMetrics, crypto, "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks",
+                nioCore,
                 nioPosix,
-                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
-                "WireProtocol",
+                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Telemetry",
+                "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "SiteService",
             dependencies: [
-                "ClinicalData", "Enrolment", "Execution", "Federation", logging, "ModelFiles", "NeuralNetworks",
+                "ClinicalData", coreMetrics, "Enrolment", "Execution", "Federation", logging, "ModelFiles",
+                "NeuralNetworks",
                 nioCore,
                 nioPosix,
-                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Tensors",
-                "WireProtocol",
+                "PeerTransport", "Randomness", "RingArithmetic", serviceLifecycle, "Store", "StudyFiles", "Telemetry",
+                "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         // Commands and programs
         .target(
@@ -108,7 +113,7 @@ let package = Package(
             dependencies: [
                 "AggregatorService", argumentParser, "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles",
                 nioPosix, "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "Simulation",
-                "SiteService", "Store", "StudyFiles", unixSignals, "WireProtocol",
+                "SiteService", "Store", "StudyFiles", "Telemetry", unixSignals, "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "Simulation",
@@ -132,11 +137,13 @@ let package = Package(
             swiftSettings: shared),
         .executableTarget(
             name: "consilium-aggregator",
-            dependencies: ["AggregatorService", argumentParser, "DaemonSupport", "Federation", "StudyFiles"],
+            dependencies: [
+                "AggregatorService", argumentParser, "DaemonSupport", "Federation", "StudyFiles", "Telemetry",
+            ],
             swiftSettings: shared),
         .executableTarget(
             name: "consilium-site",
-            dependencies: [argumentParser, "DaemonSupport", "Federation", "SiteService", "StudyFiles"],
+            dependencies: [argumentParser, "DaemonSupport", "Federation", "SiteService", "StudyFiles", "Telemetry"],
             swiftSettings: shared),
         // Tests
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -179,7 +186,8 @@ let package = Package(
             dependencies: [
                 "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", crypto, "Enrolment",
                 "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "PowerCut",
-                "Randomness", "RingArithmetic", "SiteService", "Store", "StudyFiles", "TestSupport", "WireProtocol",
+                "Randomness", "RingArithmetic", "SiteService", "Store", "StudyFiles", "Telemetry", "TestSupport",
+                "WireProtocol",
             ], swiftSettings: shared),
         .testTarget(
             name: "SimulationTests",
@@ -193,6 +201,9 @@ let package = Package(
         .testTarget(
             name: "StudyFilesTests",
             dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles"],
+            swiftSettings: shared),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["AggregatorService", coreMetrics, "SiteService", "Telemetry"],
             swiftSettings: shared),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
         .target(

@@ -30,7 +30,7 @@ LAYERS = {
     "commands": {"Commands", "DaemonSupport", "Simulation"},
     "services": {"SiteService", "AggregatorService"},
     "edges": {"WireProtocol", "PeerTransport", "Store", "ClinicalData", "ModelFiles", "StudyFiles", "Enrolment",
-              "Execution"},
+              "Execution", "Telemetry"},
     "domain": {"Federation", "NeuralNetworks", "DifferentialPrivacy", "SecureAggregation", "TransparencyLog",
                "Fairness"},
     "arithmetic": {"Tensors", "RingArithmetic", "Randomness", "Kernels", "CLibcrypto", "CZlib"},

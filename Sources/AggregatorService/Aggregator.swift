@@ -22,7 +22,7 @@ package struct Aggregator: Sendable {
     ///   - newcomersAddress: `host:port` for tokens, when the members are a ``Registry``.
     package init(
         settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: any Workers,
-        clock: ServiceClock = .system, logger: Logger,
+        clock: ServiceClock = .system, metrics: AggregatorMetrics = AggregatorMetrics(), logger: Logger,
         newcomersAddress: @escaping @Sendable () -> String = { "localhost:7444" }
     ) {
         self.settings = settings
@@ -31,7 +31,8 @@ package struct Aggregator: Sendable {
         self.newcomersAddress = newcomersAddress
         registry = settings.members as? Registry
         let coordinator = Coordinator(
-            settings: settings, store: store, vault: vault, workers: workers, clock: clock, logger: logger)
+            settings: settings, store: store, vault: vault, workers: workers, clock: clock, metrics: metrics,
+            logger: logger)
         self.coordinator = coordinator
         registry?.onChange { coordinator.post(.membershipChanged) }
     }

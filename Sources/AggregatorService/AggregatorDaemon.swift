@@ -33,7 +33,8 @@ package struct AggregatorDaemon: Service {
         let logger = logger
         let store = try AggregatorStore.open(directory: configuration.stateDirectory)
         let vault = try FileVault(directory: configuration.stateDirectory)
-        let registry = try await Self.registry(configuration, store: store, logger: logger)
+        let metrics = AggregatorMetrics()
+        let registry = try await Self.registry(configuration, store: store, metrics: metrics, logger: logger)
         let identity = TLSIdentity(
             certificateChainPath: configuration.tls.certificate, privateKeyPath: configuration.tls.privateKey,
             trustRootsPath: configuration.tls.authority)
@@ -53,7 +54,7 @@ package struct AggregatorDaemon: Service {
                 members: registry ?? MappedMembers(configuration.members ?? [:]) as any MemberDirectory,
                 statementKey: statementKey,
                 maximumModelBytes: configuration.limits.maximumModelBytes),
-            store: store, vault: vault, workers: workers, logger: logger,
+            store: store, vault: vault, workers: workers, metrics: metrics, logger: logger,
             newcomersAddress: {
                 "\(configuration.enrolment.name):\(announcement.enrolmentPort ?? configuration.enrolment.address.port)"
             })
@@ -101,7 +102,7 @@ package struct AggregatorDaemon: Service {
 
     /// The membership of an authority of our own; nil when the members file names those of another.
     private static func registry(
-        _ configuration: AggregatorConfiguration, store: AggregatorStore, logger: Logger
+        _ configuration: AggregatorConfiguration, store: AggregatorStore, metrics: AggregatorMetrics, logger: Logger
     ) async throws -> Registry? {
         guard configuration.members == nil else { return nil }
         let folder = try AuthorityFolder(configuration.keysDirectory)
@@ -111,7 +112,8 @@ package struct AggregatorDaemon: Service {
                 hint: "correct `federation` or `keysDirectory`")
         }
         if folder.ownRenewalTime <= wallSeconds() { try folder.renewOwnCertificate(now: wallSeconds()) }
-        return try await Registry(folder: folder, store: store, clock: { wallSeconds() }, logger: logger)
+        return try await Registry(
+            folder: folder, store: store, clock: { wallSeconds() }, metrics: metrics, logger: logger)
     }
 
     private static func serveNewcomers(

@@ -21,13 +21,16 @@ package struct DaemonOptions: ParsableArguments {
     @Flag(name: .long, help: "Print every configuration key and its variable.")
     package var configReference = false
 
+    @Flag(name: .long, help: "Print every metric and its meaning.")
+    package var metricsReference = false
+
     @Flag(name: .long, help: "Stop when standard input ends: for a parent process.")
     package var stopAtEndOfInput = false
 
     package init() {}
 
     package func validate() throws {
-        guard config != nil || configReference else {
+        guard config != nil || configReference || metricsReference else {
             throw ValidationError("name the configuration file: --config FILE")
         }
     }

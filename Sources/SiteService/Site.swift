@@ -52,9 +52,10 @@ package actor Site {
     private let jitter: RandomSource
     let datasets: any DatasetProviding
     let updates: any UpdateMaking
+    let metrics: SiteMetrics
     let logger: Logger
     /// Renewal and rosters; nil when certificates come from another authority.
-    private let membership: MembershipKeeper?
+    let membership: MembershipKeeper?
     private var rosters = RosterAssembler()
 
     private var link: AggregatorLink?
@@ -88,7 +89,7 @@ package actor Site {
         settings: SiteSettings, store: SiteStore, vault: FileVault, workers: any Workers,
         clock: ServiceClock = .system, random: RandomSource, jitter: RandomSource = .system,
         datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(),
-        membership: MembershipKeeper? = nil, logger: Logger
+        membership: MembershipKeeper? = nil, metrics: SiteMetrics = SiteMetrics(), logger: Logger
     ) {
         self.settings = settings
         self.store = store
@@ -100,6 +101,7 @@ package actor Site {
         self.datasets = datasets
         self.updates = updates
         self.membership = membership
+        self.metrics = metrics
         self.logger = logger
         (work, workInput) = AsyncStream.makeStream()
     }
@@ -163,6 +165,7 @@ package actor Site {
                 }
                 asker = connection.identity.consortium
                 logger.info("connected to the aggregator")
+                metrics.count("connections_total")
                 let began = clock.now
                 let outcome = await serve(connection)
                 await connection.close()

@@ -83,6 +83,9 @@ package struct SiteDaemon: Service {
                                 gate: membership?.gate ?? PeerGate())
                         }
                     }
+                    if let path = configuration.metricsFile {
+                        group.addTask { try await site.keepMetricsFile(path) }
+                    }
                     group.addTask {
                         try await LocalSocket.run(
                             path: configuration.stateDirectory + "/control.sock", logger: logger,

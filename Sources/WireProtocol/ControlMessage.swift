@@ -11,6 +11,8 @@ package enum ControlRequest: Hashable, Sendable {
     case submit([UInt8])
     case status
     case stop(study: Digest)
+    /// The aggregator's metrics.
+    case metrics
     case membership(MembershipCommand)
 }
 
@@ -20,6 +22,8 @@ package enum ControlReply: Hashable, Sendable {
     case submitted(study: Digest, wasKnown: Bool)
     case status(FederationStatus)
     case stopped(study: Digest)
+    /// In the text format of Prometheus.
+    case metrics(String)
     case membership(MembershipReply)
 }
 
@@ -121,6 +125,7 @@ extension ControlRequest {
         case .submit(let bytes): message.submit = .with { $0.study = Data(bytes) }
         case .status: message.status = WireStatusQuery()
         case .stop(let study): message.stop = .with { $0.study = study.data }
+        case .metrics: message.metrics = WireMetricsQuery()
         case .membership(let command): message.membership = command.wire
         }
         return try message.serializedBytes()
@@ -135,6 +140,7 @@ extension ControlRequest {
             self = .submit(Array(submit.study))
         case .status: self = .status
         case .stop(let stop): self = .stop(study: try stop.study.digest("study"))
+        case .metrics: self = .metrics
         case .membership(let command): self = .membership(try MembershipCommand(command))
         case nil: throw .unknownBody
         }
@@ -170,6 +176,7 @@ extension ControlReply {
                 }
             }
         case .stopped(let study): message.stopped = .with { $0.study = study.data }
+        case .metrics(let text): message.metrics = .with { $0.text = text }
         case .membership(let reply): message.membership = reply.wire
         }
         return try message.serializedBytes()
@@ -193,6 +200,7 @@ extension ControlReply {
                             site: $0.site, isConnected: $0.connected, obstacles: $0.reported ? $0.obstacles : nil)
                     }))
         case .stopped(let stopped): self = .stopped(study: try stopped.study.digest("study"))
+        case .metrics(let metrics): self = .metrics(metrics.text)
         case .membership(let reply): self = .membership(try MembershipReply(reply))
         case nil: throw .unknownBody
         }

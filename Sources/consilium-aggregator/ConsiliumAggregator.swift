@@ -6,6 +6,7 @@ import ArgumentParser
 import DaemonSupport
 import Federation
 import StudyFiles
+import Telemetry
 
 @main
 struct ConsiliumAggregator: AsyncParsableCommand {
@@ -29,6 +30,10 @@ struct ConsiliumAggregator: AsyncParsableCommand {
     func run() async throws {
         if options.configReference {
             print(AggregatorConfiguration.reference())
+            return
+        }
+        if options.metricsReference {
+            print(AggregatorMetrics.catalogue.reference, terminator: "")
             return
         }
         try await options.run(

@@ -6,6 +6,7 @@ import DaemonSupport
 import Federation
 import SiteService
 import StudyFiles
+import Telemetry
 
 @main
 struct ConsiliumSite: AsyncParsableCommand {
@@ -29,6 +30,10 @@ struct ConsiliumSite: AsyncParsableCommand {
     func run() async throws {
         if options.configReference {
             print(SiteConfiguration.reference() + "\n" + PolicyFile.schema.reference())
+            return
+        }
+        if options.metricsReference {
+            print(SiteMetrics.catalogue.reference, terminator: "")
             return
         }
         try await options.run(

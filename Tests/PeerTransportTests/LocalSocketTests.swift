@@ -6,7 +6,7 @@ import NIOCore
 import PeerTransport
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct LocalSocketTests {
+@Suite(.timeLimit(.minutes(3))) struct LocalSocketTests {
     private static let echo: @Sendable (any PeerConnection) async -> Void = { connection in
         while let frame = try? await connection.nextFrame() { try? await connection.send(frame) }
     }

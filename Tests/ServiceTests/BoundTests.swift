@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct BoundTests {
     @Test func endlessUnapprovedStudiesFillNoDisk() async throws {
         var plan = SitePlan("a")

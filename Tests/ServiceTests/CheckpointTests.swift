@@ -38,7 +38,7 @@ private final class InterruptibleTraining: UpdateMaking {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct CheckpointTests {
     private static func plans(_ updates: any UpdateMaking) -> [SitePlan] {
         ["a", "b"].enumerated().map { number, name in

@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct DaemonTests {
     /// The two daemons of the tests are told to stop, and say that all is well.
     private static func stop(_ daemons: Daemon...) async throws {

@@ -9,7 +9,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct DataTests {
     @Test
     func aSiteWithOneClassTakesPart() async throws {

@@ -10,7 +10,7 @@ import StudyFiles
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 final class DryStartTests {
     private let folder: String
     private let authority: TestAuthority

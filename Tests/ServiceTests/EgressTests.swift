@@ -8,7 +8,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct EgressTests {
     @Test(arguments: [Strategy.fedAvg, .scaffold(learningRate: 1)])
     func whatLeavesIsWhatTheManifestSays(_ strategy: Strategy) async throws {

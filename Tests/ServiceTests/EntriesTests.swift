@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct EntriesTests {
     /// All entries of a federation; checks numbers and signatures.
     private static func entries(_ federation: TestFederation) async throws -> [Entry] {

@@ -6,7 +6,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct HealthTests {
     private static func member(_ name: String, _ federation: TestFederation) async throws -> MemberStatus? {
         try await federation.status().sites.first { $0.site == name }

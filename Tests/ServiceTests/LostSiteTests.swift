@@ -72,7 +72,7 @@ struct Loss: Sendable, CustomTestStringConvertible {
     var round: Int { kind == .statistics ? 0 : 1 }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct LostSiteTests {
     private static func plans(gate: Gate, gatedRound: Int) -> ([SitePlan], [SteadyUpdate]) {
         let updates = [0.1, 0.2, 0.3, 0.4].map { SteadyUpdate($0, gatedRound: gatedRound, gate: gate) }
@@ -142,7 +142,7 @@ struct LostSiteTests {
     @Test(arguments: [LossPoint.asked, .computed, .uploadingHalf], RoundKind.allCases)
     func aRoundBelowTheMinimumIsAbandonedAndTriedAgain(_ point: LossPoint, _ kind: RoundKind) async throws {
         let progress = ProgressTerms(
-            joinSeconds: 60, stallSeconds: 3, stragglerFactor: 1_000, stragglerSeconds: 120, absenceSeconds: 120,
+            joinSeconds: 60, stallSeconds: 10, stragglerFactor: 1_000, stragglerSeconds: 120, absenceSeconds: 120,
             attempts: 30)
         let study = TestStudy.make(rounds: 1, minimumSites: 4, progress: progress)
         let plans = zip(["a", "b", "c", "lost"], [0.1, 0.2, 0.3, 0.4] as [Float])

@@ -10,7 +10,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct LyingSiteTests {
     /// Three honest sites are the minimum and always waited for; the liar is not.
     private static let terms = ProgressTerms(

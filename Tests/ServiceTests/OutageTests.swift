@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct OutageTests {
     private static func updates(_ gate: Gate? = nil, round: Int = 1) -> [SteadyUpdate] {
         [0.1, 0.2, 0.3].map { SteadyUpdate($0, gatedRound: round, gate: gate) }
@@ -65,7 +65,7 @@ struct OutageTests {
     @Test
     func aStudyWithoutSitesForTooLongEndsAsDegraded() async throws {
         let progress = ProgressTerms(
-            joinSeconds: 60, stallSeconds: 2, stragglerFactor: 1, stragglerSeconds: 120, absenceSeconds: 0.5,
+            joinSeconds: 60, stallSeconds: 6, stragglerFactor: 1, stragglerSeconds: 120, absenceSeconds: 0.5,
             attempts: 5)
         let plans = Self.plans(Self.updates(Gate()))
         try await TestFederation.run(TestStudy.make(rounds: 1, progress: progress), plans) { federation in

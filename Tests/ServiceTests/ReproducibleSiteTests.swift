@@ -5,7 +5,7 @@ import Federation
 import Store
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct ReproducibleSiteTests {
     /// The federation of these tests is named `test`.
     @Test func aSeededSiteRefusesAnyOtherFederation() async throws {

@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct RestoreTests {
     private static func folder() throws -> String {
         let folder = FileManager.default.temporaryDirectory.appending(path: "restore-\(UUID().uuidString)").path

@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct SiteAuthorityTests {
     private static let officer = StatementKey(seed: [UInt8](repeating: 9, count: 32))
     private static let impatient = ProgressTerms(

@@ -5,7 +5,7 @@ import Federation
 import Store
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct SlowSiteTests {
     @Test
     func aSiteTwentyTimesSlowerIsLeftBehindAndTheStudyCompletes() async throws {

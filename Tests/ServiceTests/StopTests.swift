@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct StopTests {
     /// Stops the study, and checks what must hold afterwards whatever the phase was.
     private static func stop(_ federation: TestFederation, told sites: [String]) async throws {
@@ -80,7 +80,7 @@ struct StopTests {
     @Test
     func whileItWaitsForSites() async throws {
         let progress = ProgressTerms(
-            joinSeconds: 60, stallSeconds: 0.3, stragglerFactor: 1, stragglerSeconds: 120, absenceSeconds: 120,
+            joinSeconds: 60, stallSeconds: 2, stragglerFactor: 1, stragglerSeconds: 120, absenceSeconds: 120,
             attempts: 50)
         let gate = Gate()
         let plans = ["a", "b", "c"].map { SitePlan($0, updates: SteadyUpdate(0.1, gatedRound: 1, gate: gate)) }

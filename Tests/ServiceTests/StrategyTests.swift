@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct StrategyTests {
     static let strategies: [Strategy] = [
         .fedAvg, .fedProx(mu: 0.05), .fedAvgM(learningRate: 0.7, momentum: 0.5),

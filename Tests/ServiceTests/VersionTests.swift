@@ -7,7 +7,7 @@ import Store
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct VersionTests {
     private static func answer(to versions: [UInt32], in federation: TestFederation) async throws -> AggregatorMessage?
     {

@@ -50,7 +50,7 @@ enum SampleMessages {
         + AggregatorMessage.StudyEnding.allCases.map { .studyEnded(study: digest, $0, model: model) }
 
     static let requests: [ControlRequest] = [
-        .submit([]), .submit([1, 2, 3]), .status, .stop(study: digest),
+        .submit([]), .submit([1, 2, 3]), .status, .stop(study: digest), .metrics,
     ]
 
     static let replies: [ControlReply] = [

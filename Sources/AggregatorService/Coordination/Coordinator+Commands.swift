@@ -13,6 +13,7 @@ extension Coordinator {
             switch request {
             case .submit(let bytes): return try await submit(bytes)
             case .status: return .status(status())
+            case .metrics: return .metrics(try await measurements())
             case .stop(let hash): return try await stop(hash)
             case .membership:
                 return .error(
@@ -25,6 +26,17 @@ extension Coordinator {
                 message: "the aggregator could not write its store",
                 hint: "see the aggregator's log and free disk space")
         }
+    }
+
+    /// Every metric as text, gauges as they are now.
+    private func measurements() async throws -> String {
+        metrics.gauge("member_sites", settings.members.sites.count)
+        metrics.gauge("connected_sites", sessions.count)
+        metrics.gauge("healthy_sites", sessions.keys.count { conditions[$0]?.isEmpty == true })
+        metrics.gauge(
+            "running_studies", runs.values.count { if case .finished = $0.machine.phase { false } else { true } })
+        metrics.gauge("entries", try await store.entryLog.count())
+        return metrics.text()
     }
 
     private func submit(_ bytes: [UInt8]) async throws -> ControlReply {

@@ -123,6 +123,8 @@ extension Coordinator {
                 return obstructed(site, cause: "\(error)")
             }
             try await store.recordUpload(taskHash: task, site: site, file: file, at: wallMilliseconds())
+            metrics.count("uploads_total", ["result": "accepted"])
+            metrics.count("received_bytes_total", by: file.byteCount)
             runs[hash]?.current?.received.insert(site)
             runs[hash]?.current?.bytesUp += file.byteCount
             runs[hash]?.current?.lastUpload = now
@@ -144,6 +146,7 @@ extension Coordinator {
     }
 
     private func refuse(_ site: SiteID, task: Digest, _ reason: RefusalReason, study hash: Digest) async throws {
+        metrics.count("uploads_total", ["result": "refused"])
         logger.warning("upload refused", metadata: ["site": "\(site)", "reason": "\(reason.rawValue)"])
         sessions[site]?.send(.uploadResult(task: task, refused: reason))
         try await advance(hash, .round(.refused(site, reason)))
@@ -230,6 +233,7 @@ extension Coordinator {
         try await store.closeRound(
             study: hash, id: id, summary: summary, participation: records, metrics: metrics, models: models,
             entry: entry, at: wallMilliseconds())
+        self.metrics.roundClosed(id.kind, seconds: summary.seconds)
         current.sum.release()
         try await dropReplaced(by: models, of: run)
         let uploads = try await uploads(of: current)
@@ -292,6 +296,7 @@ extension Coordinator {
             .roundFailed(id, of: hash, task: current.taskHash, participation: records, reason: reason.word))
         try await store.abandonRound(
             study: hash, id: id, reason: reason.word, participation: records, entry: entry, at: wallMilliseconds())
+        metrics.count("rounds_total", ["kind": id.kind.rawValue, "outcome": "abandoned"])
         current.sum.release()
         enqueue(try await uploads(of: current))
         tell(current.cohort, task: current.taskHash, included: [])
@@ -326,6 +331,7 @@ extension Coordinator {
             runs[hash]?.current = nil
         }
         sumMemory.release()
+        metrics.count("studies_ended_total", ["outcome": outcome.word])
         logger.notice("study ended", metadata: ["study": "\(hash.short)", "outcome": "\(outcome.word)"])
         for site in run.accepted.sorted() {
             sessions[site]?.send(.studyEnded(study: hash, outcome.ending, model: run.model?.blob))

@@ -56,6 +56,7 @@ actor Coordinator {
     let vault: FileVault
     let workers: any Workers
     let clock: ServiceClock
+    let metrics: AggregatorMetrics
     let logger: Logger
     let sumMemory = SumMemory()
     private let started: Duration
@@ -88,7 +89,7 @@ actor Coordinator {
 
     init(
         settings: AggregatorSettings, store: AggregatorStore, vault: FileVault, workers: any Workers,
-        clock: ServiceClock, logger: Logger
+        clock: ServiceClock, metrics: AggregatorMetrics, logger: Logger
     ) {
         self.settings = settings
         federation = settings.federation
@@ -97,6 +98,7 @@ actor Coordinator {
         self.workers = workers
         self.clock = clock
         started = clock.now
+        self.metrics = metrics
         self.logger = logger
         (events, eventInput) = AsyncStream.makeStream()
         (sums, sumInput) = AsyncStream.makeStream()
@@ -230,6 +232,7 @@ actor Coordinator {
             for hash in order where runs[hash]?.current != nil {
                 runs[hash]?.current?.bytesDown += byteCount
                 runs[hash]?.progress.bytesDown += UInt64(byteCount)
+                metrics.count("sent_bytes_total", by: byteCount)
                 break
             }
         case .modelReceived(let site, let study, let model):
@@ -250,6 +253,7 @@ actor Coordinator {
         sessions[session.site]?.refuse(.alreadyConnected)
         sessions[session.site] = session
         conditions[session.site] = nil
+        metrics.count("site_connections_total")
         logger.info("site connected", metadata: ["site": "\(session.site)"])
         session.send(roster: settings.members.rosterParts)
         for hash in order {

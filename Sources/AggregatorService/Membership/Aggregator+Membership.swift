@@ -16,7 +16,7 @@ package enum ControlRights: Sendable {
 
     func allows(_ request: ControlRequest) -> Bool {
         switch (self, request) {
-        case (.all, _), (.reading, .status): true
+        case (.all, _), (.reading, .status), (.reading, .metrics): true
         case (.reading, .membership(let command)): command.isReading
         case (.reading, _): false
         }

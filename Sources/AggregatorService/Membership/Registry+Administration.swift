@@ -108,6 +108,7 @@ extension Registry {
         try await store.apply(changes)
         (machine, book, rosterNow) = (nextMachine, nextBook, roster)
         publish()
+        metrics.count("certificates_issued_total")
         logger.notice("approved", metadata: ["party": "\(party)"])
     }
 

@@ -107,6 +107,7 @@ extension Registry {
     }
 
     private func sound(_ alarm: EnrolmentStateMachine.Alarm, _ party: PartyName, at now: Int64) throws -> Entry {
+        metrics.count("membership_alarms_total")
         logger.error("ALARM of the membership", metadata: ["alarm": "\(alarm.rawValue)", "party": "\(party)"])
         var body = facts(party)
         body["alarm"] = .string(alarm.rawValue)
@@ -143,6 +144,7 @@ extension Registry {
             book = next
             returns[request.party] = nil
             publish()
+            metrics.count("certificates_renewed_total")
             logger.info("certificate renewed", metadata: ["party": "\(request.party)"])
             return issued(certificate.bytes)
         }

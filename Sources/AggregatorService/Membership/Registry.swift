@@ -29,6 +29,7 @@ package actor Registry: MemberDirectory {
     let store: AggregatorStore
     let clock: @Sendable () -> Int64
     let random: RandomSource
+    let metrics: AggregatorMetrics
     let logger: Logger
     private let snapshot = Mutex(Snapshot())
     private let listeners = Mutex<[@Sendable () -> Void]>([])
@@ -46,12 +47,13 @@ package actor Registry: MemberDirectory {
     /// - Throws: ``StoreError``, `SecretFile.Failure`.
     package init(
         folder: AuthorityFolder, store: AggregatorStore, clock: @escaping @Sendable () -> Int64,
-        random: RandomSource = .system, logger: Logger
+        random: RandomSource = .system, metrics: AggregatorMetrics = AggregatorMetrics(), logger: Logger
     ) async throws {
         self.folder = folder
         self.store = store
         self.clock = clock
         self.random = random
+        self.metrics = metrics
         self.logger = logger
         let stored = try await store.membership()
         var invitations: [Invitation] = []

@@ -15,7 +15,7 @@ struct FederationCommand: AsyncParsableCommand {
         subcommands: [
             FederationInitCommand.self, FederationInviteCommand.self, FederationApproveCommand.self,
             FederationDeclineCommand.self, FederationRevokeCommand.self, FederationRosterCommand.self,
-            FederationJoinCommand.self, FederationStatusCommand.self,
+            FederationJoinCommand.self, FederationStatusCommand.self, FederationMetricsCommand.self,
         ])
 }
 

@@ -43,6 +43,9 @@ package actor MembershipKeeper {
 
     // MARK: Certificate
 
+    /// When the certificate ends, in seconds since 1970; nil when it cannot be read.
+    package func certificateEnd() -> Int64? { try? folder.identity().certificate.notAfter }
+
     /// A request for the next certificate when it is time: from two thirds of its life on, spread over a tenth of it.
     package func renewalDue() throws -> [UInt8]? {
         let certificate = try folder.identity().certificate

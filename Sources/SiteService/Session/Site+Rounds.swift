@@ -20,8 +20,10 @@ extension Site {
         defer { active[hash] = nil }
         do {
             let upload = try await vector(for: task, hash: hash, cancellation: cancellation)
-            try await deliver(upload, task: hash, cancellation: cancellation)
+            try await deliver(upload, of: task.id.kind, task: hash, cancellation: cancellation)
         } catch let withheld as WithheldError {
+            metrics.count("rounds_total", ["kind": task.id.kind.rawValue, "outcome": "withheld"])
+            metrics.count("withheld_total", ["reason": withheld.reason.rawValue])
             logger.warning(
                 "withheld from a round",
                 metadata: [
@@ -90,9 +92,11 @@ extension Site {
             ownControls: ownControls, roundingKey: roundingKey, updates: updates, vault: vault, memory: memory,
             checkpoints: checkpoints, clock: clock)
         let progress = progressReporter(task: hash, cancellation: cancellation)
+        let began = clock.now
         let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
             Result { try computation.run(onProgress: progress) }
         }
+        metrics.computed(task.id.kind, in: clock.now - began)
         let computed: ComputedRound
         do { computed = try result.get() } catch let error where !(error is WithheldError || error is CancellationError)
         {
@@ -171,7 +175,9 @@ extension Site {
         }
     }
 
-    private func deliver(_ upload: StoredFile, task: Digest, cancellation: Cancellation) async throws {
+    private func deliver(
+        _ upload: StoredFile, of kind: RoundKind, task: Digest, cancellation: Cancellation
+    ) async throws {
         while true {
             try cancellation.check()
             let link = try await currentLink()
@@ -191,8 +197,11 @@ extension Site {
             }
             switch verdict {
             case .accepted:
+                metrics.count("rounds_total", ["kind": kind.rawValue, "outcome": "delivered"])
+                metrics.count("sent_bytes_total", by: upload.byteCount)
                 try await store.finishRound(taskHash: task, state: .delivered, reason: nil, at: wallMilliseconds())
             case .refused(let reason):
+                metrics.count("rounds_total", ["kind": kind.rawValue, "outcome": "refused"])
                 logger.error("the aggregator refused the vector", metadata: ["reason": "\(reason.rawValue)"])
                 try await store.finishRound(
                     taskHash: task, state: .ended, reason: reason.rawValue, at: wallMilliseconds())

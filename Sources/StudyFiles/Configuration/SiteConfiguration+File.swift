@@ -18,8 +18,11 @@ extension SiteConfiguration {
             .setting("aggregator.proxy.port", .described("required with a proxy"), "TCP port of the proxy"),
             .keysDirectory,
         ] + ConfigurationKey.tls + [.logLevel] + [
+            .setting(
+                "metrics.file", .described("none"),
+                "text file of metrics for node-exporter's collector, `….prom`; written every 15 seconds"),
             .file(
-                "policy", .standard("policy.yaml"), "file with what the hospital allows; without it nothing is allowed")
+                "policy", .standard("policy.yaml"), "file with what the hospital allows; without it nothing is allowed"),
         ] + datasetKeys)
 
     /// A Markdown table of every key.
@@ -62,7 +65,8 @@ extension SiteConfiguration {
             aggregator: try AggregatorEndpoint(fields.section("aggregator")),
             tls: try TLSFiles(fields.optionalSection("tls"), folder: folder, keys: keys), keysDirectory: keys,
             logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
-            datasets: datasets, policyFile: try fields.value("policy").filePath(in: folder))
+            datasets: datasets, policyFile: try fields.value("policy").filePath(in: folder),
+            metricsFile: try fields.section("metrics").optional("file")?.filePath(in: folder))
     }
 }
 

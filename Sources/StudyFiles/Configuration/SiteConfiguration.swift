@@ -17,6 +17,8 @@ package struct SiteConfiguration: Hashable, Sendable {
     package var datasets: [Dataset]
     /// What the hospital allows: a file of its own, which officers write and not the IT department alone.
     package var policyFile: String
+    /// Where metrics are written; nil for nowhere.
+    package var metricsFile: String?
 
     /// A table of the hospital, under the name by which approvals refer to it.
     package struct Dataset: Hashable, Sendable {
@@ -31,7 +33,7 @@ package struct SiteConfiguration: Hashable, Sendable {
 
     package init(
         site: SiteID, stateDirectory: String, aggregator: AggregatorEndpoint, tls: TLSFiles, keysDirectory: String,
-        logLevel: LogLevel, datasets: [Dataset], policyFile: String
+        logLevel: LogLevel, datasets: [Dataset], policyFile: String, metricsFile: String? = nil
     ) {
         self.site = site
         self.stateDirectory = stateDirectory
@@ -41,10 +43,10 @@ package struct SiteConfiguration: Hashable, Sendable {
         self.logLevel = logLevel
         self.datasets = datasets
         self.policyFile = policyFile
+        self.metricsFile = metricsFile
     }
 
     package func dataset(named name: String) -> Dataset? { datasets.first { $0.name == name } }
-
 }
 
 /// Where the aggregator is and how it is reached.

@@ -604,6 +604,14 @@ package nonisolated struct WireControlRequest: Sendable {
     set {body = .stop(newValue)}
   }
 
+  package var metrics: WireMetricsQuery {
+    get {
+      if case .metrics(let v)? = body {return v}
+      return WireMetricsQuery()
+    }
+    set {body = .metrics(newValue)}
+  }
+
   package var membership: WireMembershipCommand {
     get {
       if case .membership(let v)? = body {return v}
@@ -618,6 +626,7 @@ package nonisolated struct WireControlRequest: Sendable {
     case submit(WireSubmitStudy)
     case status(WireStatusQuery)
     case stop(WireStopStudy)
+    case metrics(WireMetricsQuery)
     case membership(WireMembershipCommand)
 
   }
@@ -638,6 +647,16 @@ package nonisolated struct WireSubmitStudy: Sendable {
 }
 
 package nonisolated struct WireStatusQuery: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct WireMetricsQuery: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
@@ -765,6 +784,14 @@ package nonisolated struct WireControlReply: Sendable {
     set {body = .stopped(newValue)}
   }
 
+  package var metrics: WireMetrics {
+    get {
+      if case .metrics(let v)? = body {return v}
+      return WireMetrics()
+    }
+    set {body = .metrics(newValue)}
+  }
+
   package var membership: WireMembershipReply {
     get {
       if case .membership(let v)? = body {return v}
@@ -780,9 +807,23 @@ package nonisolated struct WireControlReply: Sendable {
     case submitted(WireSubmitted)
     case status(WireFederationStatus)
     case stopped(WireStopped)
+    case metrics(WireMetrics)
     case membership(WireMembershipReply)
 
   }
+
+  package init() {}
+}
+
+/// In the text format of Prometheus.
+package nonisolated struct WireMetrics: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var text: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 }
@@ -2341,7 +2382,7 @@ nonisolated extension WireRosterPart: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireControlRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ControlRequest"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}submit\0\u{1}status\0\u{1}stop\0\u{2}\u{11}membership\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}submit\0\u{1}status\0\u{1}stop\0\u{1}metrics\0\u{2}\u{10}membership\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2388,6 +2429,19 @@ nonisolated extension WireControlRequest: SwiftProtobuf.Message, SwiftProtobuf._
           self.body = .stop(v)
         }
       }()
+      case 4: try {
+        var v: WireMetricsQuery?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .metrics(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .metrics(v)
+        }
+      }()
       case 20: try {
         var v: WireMembershipCommand?
         var hadOneofValue = false
@@ -2423,6 +2477,10 @@ nonisolated extension WireControlRequest: SwiftProtobuf.Message, SwiftProtobuf._
     case .stop?: try {
       guard case .stop(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .metrics?: try {
+      guard case .metrics(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
     case .membership?: try {
       guard case .membership(let v)? = self.body else { preconditionFailure() }
@@ -2484,6 +2542,25 @@ nonisolated extension WireStatusQuery: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 
   package static func ==(lhs: WireStatusQuery, rhs: WireStatusQuery) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMetricsQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MetricsQuery"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMetricsQuery, rhs: WireMetricsQuery) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2671,7 +2748,7 @@ nonisolated extension WireStopStudy: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension WireControlReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ControlReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}error\0\u{1}submitted\0\u{1}status\0\u{1}stopped\0\u{2}\u{10}membership\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}error\0\u{1}submitted\0\u{1}status\0\u{1}stopped\0\u{1}metrics\0\u{2}\u{f}membership\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2731,6 +2808,19 @@ nonisolated extension WireControlReply: SwiftProtobuf.Message, SwiftProtobuf._Me
           self.body = .stopped(v)
         }
       }()
+      case 5: try {
+        var v: WireMetrics?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .metrics(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .metrics(v)
+        }
+      }()
       case 20: try {
         var v: WireMembershipReply?
         var hadOneofValue = false
@@ -2771,6 +2861,10 @@ nonisolated extension WireControlReply: SwiftProtobuf.Message, SwiftProtobuf._Me
       guard case .stopped(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     }()
+    case .metrics?: try {
+      guard case .metrics(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
     case .membership?: try {
       guard case .membership(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
@@ -2782,6 +2876,36 @@ nonisolated extension WireControlReply: SwiftProtobuf.Message, SwiftProtobuf._Me
 
   package static func ==(lhs: WireControlReply, rhs: WireControlReply) -> Bool {
     if lhs.body != rhs.body {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireMetrics: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Metrics"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}text\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.text.isEmpty {
+      try visitor.visitSingularStringField(value: self.text, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: WireMetrics, rhs: WireMetrics) -> Bool {
+    if lhs.text != rhs.text {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -153,6 +153,7 @@ final class DaemonFederation: Sendable {
         datasets:
           - {name: \(TestStudy.dataset), file: \(name).csv}
         policy: policy.yaml
+        metrics: {file: \(name).prom}
 
         """.write(toFile: path, atomically: true, encoding: .utf8)
         try """

@@ -115,6 +115,11 @@ final class TestSite: Sendable {
         await (try #require(running.withLock { $0 })).answer(request)
     }
 
+    /// Its metrics.
+    func measurements() async throws -> String {
+        try await (try #require(running.withLock { $0 })).measurements()
+    }
+
     /// Stops as the daemon does on SIGTERM, and returns the error that had ended it before.
     @discardableResult
     func stop() async -> (any Error)? {

@@ -134,7 +134,7 @@ import Testing
         Refusal("site: st-mary\n", "", 1, 1, "the document lacks the key `site`", "add `site:`"),
         Refusal(
             "site: st-mary", "Site: st-mary", 1, 1, "the document has an unknown key",
-            "known keys: site, stateDirectory, aggregator, keysDirectory, tls, log, policy, datasets"),
+            "known keys: site, stateDirectory, aggregator, keysDirectory, tls, log, metrics, policy, datasets"),
         Refusal(
             "  host: fl.example.org", "  url: fl.example.org", 3, 3, "`aggregator` has an unknown key",
             "known keys: host, port, serverName, proxy"),
