@@ -254,6 +254,10 @@ int rename(const char *path, const char *new_path) {
     return name_and_note(SYS_rename, CONSILIUM_DISK_RENAME, path, new_path, 0);
 }
 
+int link(const char *path, const char *new_path) {
+    return name_and_note(SYS_link, CONSILIUM_DISK_LINK, path, new_path, 0);
+}
+
 int unlink(const char *path) { return name_and_note(SYS_unlink, CONSILIUM_DISK_REMOVE, path, NULL, 0); }
 
 int rmdir(const char *path) { return name_and_note(SYS_rmdir, CONSILIUM_DISK_REMOVE, path, NULL, 0); }

@@ -54,6 +54,10 @@ package struct CutDisk {
             guard let file = live.removeValue(forKey: path) else { return }
             live[newPath] = file
             note(.rename(path, to: newPath), in: path)
+        case .link(let path, let newPath):
+            guard let file = live[path] else { return }
+            live[newPath] = file
+            note(.add(newPath, file), in: newPath)
         case .remove(let path):
             live[path] = nil
             note(.remove(path), in: path)

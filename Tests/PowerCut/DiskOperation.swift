@@ -12,6 +12,7 @@ package enum DiskOperation: Hashable, Sendable {
     case truncate(String, length: Int)
     case sync(String)
     case rename(String, to: String)
+    case link(String, to: String)
     case remove(String)
 
     var isSync: Bool { if case .sync = self { true } else { false } }
@@ -55,6 +56,7 @@ package final class DiskRecording {
         case CONSILIUM_DISK_SYNC: return .sync(path)
         case CONSILIUM_DISK_RENAME: return .rename(path, to: relative(noted.new_path))
         case CONSILIUM_DISK_REMOVE: return .remove(path)
+        case CONSILIUM_DISK_LINK: return .link(path, to: relative(noted.new_path))
         default: return nil
         }
     }

@@ -37,8 +37,12 @@ package struct JoinClient: Sendable {
     /// - Throws: ``EnrolmentError`` when refused, ``TransportError`` for a server that is not the token's,
     ///   `SecretFile.Failure`.
     package func join(_ token: JoinToken, onProgress: (Progress) async -> Void) async throws -> IssuedCertificate {
-        // The operator's clock judges expiry; ours only saves a journey that is certainly in vain.
-        guard clock() < token.expiry + CertificateAuthority.clockTolerance else { throw EnrolmentError.expiredToken }
+        // The operator's clock judges expiry; ours only saves a journey that is certainly in vain. One that was begun is
+        // not: the answer to a request that was made in time is the same for ever.
+        let isBegun = (try? folder.pendingToken()) == token
+        guard isBegun || clock() < token.expiry + CertificateAuthority.clockTolerance else {
+            throw EnrolmentError.expiredToken
+        }
         guard let endpoint = token.endpoint else { throw EnrolmentError.malformed }
         try folder.keep(token)
         let keys = try folder.keys(random: random)
@@ -63,7 +67,7 @@ package struct JoinClient: Sendable {
         let endpoint = try folder.enrolmentEndpoint()
         let old = try folder.identity().certificate
         let keys = try folder.keys(random: random)
-        let (key, request) = try folder.nextRequest(for: old.party.id, random: random)
+        let (key, request) = try folder.nextRequest(for: old.party.id, replacing: old, random: random)
         let renewal = try RenewalRequest(
             federation: descriptor.federation, party: old.party, replacedSerial: old.serial,
             certificateRequest: request,

@@ -51,7 +51,7 @@ package actor MembershipKeeper {
         let certificate = try folder.identity().certificate
         let spread = Double(certificate.notAfter - certificate.notBefore) / 10
         guard clock() >= certificate.renewalTime + Int64(jitter * spread) else { return nil }
-        let (_, request) = try folder.nextRequest(for: certificate.party.id, random: random)
+        let (_, request) = try folder.nextRequest(for: certificate.party.id, replacing: certificate, random: random)
         return try RenewalRequest(
             federation: descriptor.federation, party: certificate.party, replacedSerial: certificate.serial,
             certificateRequest: request, signedBy: keys.statement
@@ -66,7 +66,7 @@ package actor MembershipKeeper {
                 let old = try folder.identity().certificate
                 // The answer to a request that was repeated because the first answer took long.
                 if leaf == old.bytes { return }
-                let (key, _) = try folder.nextRequest(for: old.party.id, random: random)
+                let (key, _) = try folder.nextRequest(for: old.party.id, replacing: old, random: random)
                 let certificate = try await CertificateChain.verify(
                     leaf: leaf, issuer: issuer, root: root, federation: descriptor.federation, at: clock())
                 guard told == descriptor, certificate.party == old.party, certificate.keysHash == old.keysHash,

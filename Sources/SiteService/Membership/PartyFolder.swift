@@ -90,12 +90,17 @@ package struct PartyFolder: Sendable {
     }
 
     /// The key and the request for the next certificate: the same ones until it is here, so a repetition is one.
-    package func nextRequest(for party: SiteID, random: RandomSource) throws -> (key: TLSKey, request: [UInt8]) {
+    ///
+    /// - Parameter current: The certificate in use. A request for its own key is what a crash left behind when that
+    ///   certificate came, and is not asked again.
+    package func nextRequest(
+        for party: SiteID, replacing current: IssuedCertificate? = nil, random: RandomSource
+    ) throws -> (key: TLSKey, request: [UInt8]) {
         if SecretFile.exists(file("next.csr")),
             let key = try? TLSKey(pem: String(decoding: try SecretFile.read(file("next.key")), as: UTF8.self)),
             let request = try? SecretFile.read(file("next.csr")),
             let checked = try? CertificateRequest(bytes: request, party: party),
-            checked.publicKeyHash == key.publicKeyHash
+            checked.publicKeyHash == key.publicKeyHash, checked.publicKeyHash != current?.publicKeyHash
         {
             return (key, request)
         }

@@ -20,9 +20,9 @@ package enum SecretFile {
 
     private static let largestByteCount = 1 << 24
 
-    /// Makes a folder of mode 0700, or checks that one is accessible to its owner only.
+    /// Makes a folder of mode 0700, durable when this returns, or checks that one is accessible to its owner only.
     package static func prepareFolder(_ path: String) throws {
-        if mkdir(path, 0o700) == 0 { return }
+        if mkdir(path, 0o700) == 0 { return syncFolder(of: path) }
         var status = stat()
         guard errno == EEXIST, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
             throw Failure("cannot make the folder \(path)", hint: "check that its parent exists and may be written")

@@ -15,6 +15,7 @@ typedef enum {
     CONSILIUM_DISK_SYNC = 5,
     CONSILIUM_DISK_RENAME = 6,
     CONSILIUM_DISK_REMOVE = 7,
+    CONSILIUM_DISK_LINK = 8,
 } consilium_disk_kind;
 
 /// One operation. The pointers belong to the journal and are valid until it is closed.
