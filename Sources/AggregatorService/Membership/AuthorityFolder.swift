@@ -18,6 +18,7 @@ import Store
 ///     log.key              the log's key
 ///     seal.key             seals the proof keys of tokens in the store
 ///     descriptor.bin       what newcomers pin
+///     deny.bin, roster.bin the newest ones that members were told, which a store restored from a backup may not know
 package struct AuthorityFolder: Sendable {
     package let path: String
     package let authority: CertificateAuthority
@@ -144,6 +145,31 @@ package struct AuthorityFolder: Sendable {
             let leaf = try? PEM.identity(String(decoding: text, as: UTF8.self))
         else { return [] }
         return leaf.certificate.publicKeyHash.bytes
+    }
+
+    // MARK: What members were told
+
+    /// The newest deny list and roster that members were told; nil before the first.
+    ///
+    /// - Throws: `SecretFile.Failure` when they are there and cannot be read.
+    func told() throws -> (denyList: DenyList, roster: Roster)? {
+        guard SecretFile.exists(path + "/deny.bin"), SecretFile.exists(path + "/roster.bin") else { return nil }
+        guard let list = try? DenyList(bytes: try SecretFile.read(path + "/deny.bin")),
+            let roster = try? Roster(bytes: try SecretFile.read(path + "/roster.bin")),
+            list.isSigned(by: descriptor.authorityKey), roster.isSigned(by: descriptor.aggregatorKey)
+        else {
+            throw SecretFile.Failure(
+                "deny.bin or roster.bin in \(path) is damaged",
+                hint: "restore both from a backup; without them a restored store readmits whom it does not know revoked"
+            )
+        }
+        return (list, roster)
+    }
+
+    /// Keeps what members are told from now on.
+    func keep(_ denyList: DenyList, _ roster: Roster) throws {
+        try SecretFile.write(denyList.bytes, to: path + "/deny.bin")
+        try SecretFile.write(roster.bytes, to: path + "/roster.bin")
     }
 
     // MARK: Sealing

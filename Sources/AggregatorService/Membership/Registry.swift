@@ -38,6 +38,7 @@ package actor Registry: MemberDirectory {
     var returns: [PartyName: RenewalRequest]
     var denyList: DenyList
     var rosterNow: Roster?
+    private var keptRoster: Digest?
     private var isBusy = false
     private var queue: [CheckedContinuation<Void, Never>] = []
 
@@ -80,7 +81,29 @@ package actor Registry: MemberDirectory {
                 signedBy: folder.authorityKey)
             try await store.apply([.denyList(denyList)])
         }
+        try await goOnFromWhatWasTold()
         publish()
+    }
+
+    /// A store that went back knows less than the members were told: what was revoked stays so, rosters go on.
+    private func goOnFromWhatWasTold() async throws {
+        guard let (list, roster) = try folder.told(),
+            list.number > denyList.number || roster.content.epoch > rosterNow?.content.epoch ?? 0
+        else { return }
+        logger.error("the store went back behind what members were told; who joined meanwhile is invited again")
+        var changes: [MembershipChange] = []
+        if list.number > denyList.number {
+            denyList = list
+            changes.append(.denyList(list))
+        }
+        for member in book.members.values where !member.isRevoked && list.denies(member.certificate.publicKeyHash) {
+            _ = book.revoke(member.party)
+            if let revoked = book.members[member.party] { changes.append(.member(revoked)) }
+        }
+        rosterNow = roster
+        let (next, more) = try nextRoster(book, denyList, at: clock())
+        try await store.apply(changes + more)
+        rosterNow = next
     }
 
     // MARK: For sessions
@@ -143,12 +166,24 @@ package actor Registry: MemberDirectory {
             }
         }
         if let rosterNow {
+            keep(rosterNow)
             next.roster = (rosterNow.bytes, denyList.bytes)
             next.parts = RosterPart.parts(roster: rosterNow.bytes, denyList: denyList.bytes)
         }
         let snapshot = next
         self.snapshot.withLock { $0 = snapshot }
         for listener in listeners.withLock({ $0 }) { listener() }
+    }
+
+    /// Keeps what sessions are about to tell where the store's backups do not reach.
+    private func keep(_ roster: Roster) {
+        guard keptRoster != roster.hash else { return }
+        do {
+            try folder.keep(denyList, roster)
+            keptRoster = roster.hash
+        } catch {
+            logger.error("the roster could not be kept beside the store", metadata: ["error": "\(error)"])
+        }
     }
 
     func stored(_ invitation: Invitation) throws -> StoredInvitation {
