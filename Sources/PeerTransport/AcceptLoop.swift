@@ -19,6 +19,8 @@ struct AcceptLoop: Sendable {
         var ready: EventLoopFuture<ChannelConnection>
         /// Whether ``AdmissionControl`` counts it.
         var isAdmitted: Bool
+        /// What it is counted by; kept because a closed socket has no address any more.
+        var rateKey: String?
     }
 
     private let limits: TransportLimits
@@ -48,10 +50,11 @@ struct AcceptLoop: Sendable {
         let ready = channel.eventLoop.makePromise(of: ChannelConnection.self)
         unserved.add(channel)
         var isAdmitted = false
+        let rateKey = Self.rateKey(channel.remoteAddress)
         do {
             let seconds = Double((NIODeadline.now() - started).nanoseconds) / 1e9
             try admission.state.withLock { control throws(TransportError) in
-                try control.admit(address: Self.rateKey(channel.remoteAddress), atSeconds: seconds)
+                try control.admit(address: rateKey, atSeconds: seconds)
             }
             isAdmitted = true
             let authentication = try addSecurity(channel)
@@ -62,7 +65,7 @@ struct AcceptLoop: Sendable {
             channel.close(promise: nil)
         }
         return channel.eventLoop.makeSucceededFuture(
-            Arrival(channel: channel, ready: ready.futureResult, isAdmitted: isAdmitted))
+            Arrival(channel: channel, ready: ready.futureResult, isAdmitted: isAdmitted, rateKey: rateKey))
     }
 
     /// Serves until the task is cancelled or the listening socket fails.
@@ -106,7 +109,9 @@ struct AcceptLoop: Sendable {
     }
 
     private func establish(_ arrival: Arrival) async throws -> ChannelConnection {
-        defer { if arrival.isAdmitted { admission.state.withLock { $0.handshakeEnded() } } }
+        defer {
+            if arrival.isAdmitted { admission.state.withLock { $0.handshakeEnded(address: arrival.rateKey) } }
+        }
         return try await arrival.ready.get(closingOnCancellation: arrival.channel)
     }
 

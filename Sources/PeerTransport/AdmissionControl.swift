@@ -16,6 +16,8 @@ struct AdmissionControl {
 
     private let limits: TransportLimits
     private var handshakes = 0
+    /// The same by address, without those that have none.
+    private var handshakesOfAddress: [String: Int] = [:]
     private var connections = 0
     private var buckets: [String: Bucket] = [:]
 
@@ -23,8 +25,8 @@ struct AdmissionControl {
 
     /// Counts a new connection, or says why it must be closed.
     ///
-    /// - Parameter address: What the rate limit counts by: an IPv4 address or an IPv6 /64; nothing for a Unix socket,
-    ///   which has no rate limit.
+    /// - Parameter address: What is counted by: an IPv4 address or an IPv6 /64; nothing for a Unix socket, whose users
+    ///   are not told apart.
     mutating func admit(address: String?, atSeconds now: Double) throws(TransportError) {
         guard connections < limits.maximumConnections else {
             throw TransportError(.tooManyConnections, "all \(limits.maximumConnections) connections are taken")
@@ -32,15 +34,27 @@ struct AdmissionControl {
         guard handshakes < limits.maximumHandshakes else {
             throw TransportError(.tooManyHandshakes, "\(limits.maximumHandshakes) handshakes are under way")
         }
-        if let address, !takeToken(of: address, at: now) {
-            throw TransportError(.tooManyFromAddress, "one address opens connections too fast")
+        if let address {
+            guard handshakesOfAddress[address, default: 0] < limits.maximumHandshakesPerAddress else {
+                throw TransportError(.tooManyFromAddress, "one address leaves its handshakes unfinished")
+            }
+            guard takeToken(of: address, at: now) else {
+                throw TransportError(.tooManyFromAddress, "one address opens connections too fast")
+            }
+            handshakesOfAddress[address, default: 0] += 1
         }
         connections += 1
         handshakes += 1
     }
 
     /// The peer of one admitted connection is known now, or never will be.
-    mutating func handshakeEnded() { handshakes -= 1 }
+    ///
+    /// - Parameter address: what it was admitted by.
+    mutating func handshakeEnded(address: String?) {
+        handshakes -= 1
+        guard let address, let count = handshakesOfAddress[address] else { return }
+        handshakesOfAddress[address] = count > 1 ? count - 1 : nil
+    }
 
     /// One admitted connection is closed.
     mutating func connectionClosed() { connections -= 1 }

@@ -67,6 +67,8 @@ package struct TransportLimits: Sendable, Hashable {
     package var maximumConnections = 1024
     /// Connections of one listener whose peer is not known yet.
     package var maximumHandshakes = 64
+    /// The part of them that one address (IPv6: one /64) may have, so that it cannot keep all others out.
+    package var maximumHandshakesPerAddress = 32
     /// New connections of one address (IPv6: one /64) allowed at once, after a silence.
     package var connectionBurstPerAddress = 256
     /// New connections of one address allowed per second in the long run.

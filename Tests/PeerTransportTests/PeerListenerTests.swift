@@ -213,6 +213,45 @@ import Testing
         }
     }
 
+    @Test func oneAddressThatNeverFinishesItsHandshakesDoesNotKeepOthersOut() async throws {
+        var limits = TransportLimits()
+        limits.maximumHandshakes = 4
+        limits.maximumHandshakesPerAddress = 3
+        // They are still under way when the others come.
+        limits.handshakeTimeout = .seconds(60)
+        let consortium = try Consortium()
+        let log = LogRecord()
+        // The header of a ClientHello record, and then silence.
+        let slow = RawClient(bytes: [22, 3, 1, 2, 0], source: "127.0.0.2")
+        let clients = try await withListener(
+            consortium.server, limits: limits, log: log, onConnection: Self.echo
+        ) { port in
+            let clients = (0..<10).map { _ in Task { _ = try? await slow.run(port: port) } }
+            while log.reasons.count < 7 { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(log.reasons == Array(repeating: "tooManyFromAddress", count: 7))
+            for _ in 0..<3 { try await expectService(port: port, consortium) }
+            #expect(log.reasons.count == 7)
+            return clients
+        }
+        for client in clients { await client.value }
+    }
+
+    @Test func anAddressMayComeAgainOnceItsHandshakesHaveEnded() async throws {
+        var limits = TransportLimits()
+        limits.maximumHandshakesPerAddress = 1
+        limits.handshakeTimeout = .milliseconds(300)
+        let consortium = try Consortium()
+        let log = LogRecord()
+        try await withListener(consortium.server, limits: limits, log: log, onConnection: Self.echo) { port in
+            for times in 1...2 {
+                _ = try await RawClient(bytes: [22, 3, 1, 2, 0]).run(port: port)
+                while log.reasons.count < times { try await Task.sleep(for: .milliseconds(5)) }
+            }
+            #expect(log.reasons == ["handshakeTimedOut", "handshakeTimedOut"])
+            for _ in 0..<2 { try await expectService(port: port, consortium) }
+        }
+    }
+
     @Test func connectionsAreCapped() async throws {
         var limits = TransportLimits()
         limits.maximumConnections = 1

@@ -22,6 +22,8 @@ struct RawClient {
     /// The bytes to send once the connection, or its handshake, stands.
     var bytes: [UInt8] = []
     var tls: TLSConfiguration?
+    /// Where the connection comes from; all of 127.0.0.0/8 is this machine.
+    var source = "127.0.0.1"
     /// Closes the TCP connection without TLS's goodbye once the bytes are sent.
     var hangsUp = false
 
@@ -40,6 +42,7 @@ struct RawClient {
         let recorder = Recorder(bytes: bytes, waitsForHandshake: tls != nil, hangsUp: hangsUp)
         let context = try tls.map { try NIOSSLContext(configuration: $0) }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(to: SocketAddress(ipAddress: source, port: 0))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let context {
