@@ -16,6 +16,7 @@ package struct Aggregator: Sendable {
     private let logger: Logger
     private let registry: Registry?
     private let newcomersAddress: @Sendable () -> String
+    private let places = AdministratorPlaces()
 
     /// - Parameters:
     ///   - workers: threads for sums and files; one or two are enough.
@@ -44,7 +45,14 @@ package struct Aggregator: Sendable {
 
     /// Serves one site until its connection ends.
     package func serve(_ connection: any PeerConnection) async {
-        if let registry, let rights = registry.rights(of: connection.identity) {
+        if let registry, let rights = registry.rights(of: connection.identity),
+            let person = registry.member(for: connection.identity)
+        {
+            guard places.enter(person) else {
+                logger.warning("too many connections of one person", metadata: ["party": "\(person)"])
+                return await connection.close()
+            }
+            defer { places.leave(person) }
             await serveControl(connection, rights: rights)
             return
         }
