@@ -186,8 +186,8 @@ let package = Package(
             dependencies: [
                 "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", crypto, "Enrolment",
                 "Federation", logging, "ModelFiles", "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "PowerCut",
-                "Randomness", "RingArithmetic", "SiteService", "Store", "StudyFiles", "Telemetry", "TestSupport",
-                "WireProtocol",
+                "Randomness", "RingArithmetic", "SiteService", "Store", "StudyFiles", swiftASN1, "Telemetry",
+                "TestSupport", "WireProtocol", x509,
             ], swiftSettings: shared),
         .testTarget(
             name: "SimulationTests",

@@ -81,6 +81,26 @@ import Testing
         }
     }
 
+    /// A foreign client that keeps its session and tries to go on with it.
+    @Test(.enabled(if: OpenSSLClient.isInstalled))
+    func aSessionFromBeforeTheDenialBringsADeniedKeyNothing() async throws {
+        let consortium = try Consortium()
+        let session = consortium.authority.folder.appending(path: "session.pem").path
+        let house = House()
+        let log = LogRecord()
+        try await withHouse(consortium, house.gate, log: log) { port in
+            let client = OpenSSLClient(files: consortium.client, port: port)
+            let first = try await client.exchangeHello("-sess_out \(session)")
+            #expect(first.contains("New, TLSv1.3") && first.contains("hello"))
+            try #require(FileManager.default.fileExists(atPath: session), "the client has a session to try")
+            house.denied.withLock { _ = $0.insert(consortium.client.publicKeyHash) }
+            let second = try await client.exchangeHello("-sess_in \(session)")
+            #expect(second.contains("New, TLSv1.3") && !second.contains("Reused"), "a full handshake, with certificate")
+            #expect(!second.contains("hello") && !second.contains("welcome"))
+            #expect(log.reasons == [TransportError.Code.peerDenied.rawValue])
+        }
+    }
+
     @Test func aWrongRoleDoesNotGetIn() async throws {
         let consortium = try Consortium()
         let auditor = try consortium.authority.leaf(id: "north", role: "auditor")
