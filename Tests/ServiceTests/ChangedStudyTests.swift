@@ -6,7 +6,7 @@ import Federation
 import Testing
 import WireProtocol
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct ChangedStudyTests {
     /// What an aggregator might change under the same name.
     enum Change: CaseIterable, Sendable {

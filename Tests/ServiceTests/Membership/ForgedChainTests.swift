@@ -12,7 +12,7 @@ import SwiftASN1
 import Testing
 import X509
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct ForgedChainTests {
     private static let name = "test.example.org"
 

@@ -11,7 +11,7 @@ import Store
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(3)))
 struct RestoredRegistryTests {
     private func identity(_ folder: PartyFolder, _ name: String) throws -> PeerIdentity {
         let certificate = try folder.identity().certificate
