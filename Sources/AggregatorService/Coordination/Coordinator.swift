@@ -66,6 +66,7 @@ actor Coordinator {
     var conditions: [SiteID: [SiteObstacle]] = [:]
     /// The roster that everybody connected has been sent; empty before the first.
     private var lastRoster: [RosterPart] = []
+    private var nextPing = Duration.seconds(15)
     var runs: [Digest: StudyRun] = [:]
     /// Studies in the order of their submission.
     var order: [Digest] = []
@@ -123,6 +124,9 @@ actor Coordinator {
 
     /// Time since the start, the clock of all state machines.
     var now: Duration { clock.now - started }
+
+    /// Whether no round is under way.
+    var isQuiet: Bool { !runs.values.contains { $0.current != nil } }
 
     /// For records that people read.
     func wallMilliseconds() -> Int64 { clock.wallMilliseconds() }
@@ -240,12 +244,20 @@ actor Coordinator {
         case .summed(let study, let id, let outcome, let sum): try await summed(study, id, outcome, sum: sum)
         case .control(let request, let reply): reply.resume(returning: await answer(request))
         case .tick:
-            if !runs.values.contains(where: { $0.current != nil }) { removeLeftovers() }
+            pingIfDue()
+            if isQuiet { removeLeftovers() }
             for hash in order {
                 sumObstructed(hash)
                 try await advance(hash, .tick)
             }
         }
+    }
+
+    /// Keeps connections alive on the way, and lets sites say when their condition has changed.
+    private func pingIfDue() {
+        guard now >= nextPing else { return }
+        nextPing = now + .seconds(15)
+        for session in sessions.values { session.send(.ping) }
     }
 
     private func opened(_ session: SiteSession) {

@@ -10,7 +10,7 @@ import WireProtocol
 
 /// The server's half of one site connection.
 ///
-/// Three tasks: the reader, the writer that drains ``send(_:)``, and one for each blob on its way out. The reader never
+/// Tasks: the reader, the writer that drains ``send(_:)``, and one for each blob on its way out. The reader never
 /// waits for the coordinator's work, only hands it events, so that one site cannot starve another.
 final class SiteSession: Sendable {
     let site: SiteID
@@ -70,10 +70,6 @@ final class SiteSession: Sendable {
                 await self.write()
                 return .writer
             }
-            group.addTask {
-                await self.keepAlive()
-                return .other
-            }
             group.addTask { await self.read() ? .refusal : .other }
             // Whichever ends first ends the others: the reader on a lost connection, the writer after a refusal. A
             // refusal by the reader has yet to leave: the writer ends behind it, or when the peer takes no bytes.
@@ -93,13 +89,6 @@ final class SiteSession: Sendable {
             }
         } catch {
             logger.debug("sending to the site ended", metadata: ["site": "\(site)", "cause": "\(error)"])
-        }
-    }
-
-    private func keepAlive() async {
-        while !Task.isCancelled {
-            do { try await clock.sleep(for: .seconds(15)) } catch { return }
-            send(.ping)
         }
     }
 
