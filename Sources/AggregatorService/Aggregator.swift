@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The aggregator as the rest of the system sees it: it serves connections, whatever carries them.
 
+package import Enrolment
 package import Execution
 import Federation
 package import Logging
@@ -53,7 +54,7 @@ package struct Aggregator: Sendable {
                 return await connection.close()
             }
             defer { places.leave(person) }
-            await serveControl(connection, rights: rights)
+            await serveControl(connection, rights: rights, of: person)
             return
         }
         guard let site = settings.members.site(for: connection.identity) else {
@@ -78,14 +79,24 @@ package struct Aggregator: Sendable {
     }
 
     /// Serves one connection of the people's command: on this machine, or with an administrator's certificate.
-    package func serveControl(_ connection: any PeerConnection, rights: ControlRights = .all) async {
+    ///
+    /// - Parameter person: whose certificate it is; nil for users of this machine. What auditors ask is an entry, on disk
+    ///   before they hear the answer.
+    package func serveControl(
+        _ connection: any PeerConnection, rights: ControlRights = .all, of person: PartyName? = nil
+    ) async {
         do {
             while let frame = try await connection.nextFrame() {
                 let request = try ControlRequest(decoding: frame.controlBytes)
-                let reply =
-                    rights.allows(request)
-                    ? await answer(request)
-                    : ControlReply.error(message: "an auditor only looks", hint: "ask an operator")
+                let reply: ControlReply
+                if !rights.allows(request) {
+                    reply = .error(message: "an auditor only looks", hint: "ask an operator")
+                } else {
+                    if rights == .reading, let registry, let person {
+                        try await registry.noteQuery(request.word, by: person)
+                    }
+                    reply = await answer(request)
+                }
                 try await connection.send(Frame(controlBytes: reply.encoded()))
             }
         } catch {

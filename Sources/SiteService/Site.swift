@@ -75,6 +75,8 @@ package actor Site {
     var concluded: Set<Digest> = []
     /// The models and controls that the latest round of each study started from.
     var latestInputs: [Digest: [BlobReference]] = [:]
+    /// Controls of rounds that did not count, to be removed while no round is under way.
+    var discardedControls: [BlobReference] = []
     let memory = ParameterMemory()
     private let work: AsyncStream<SiteWork>
     nonisolated let workInput: AsyncStream<SiteWork>.Continuation

@@ -14,6 +14,17 @@ package enum ControlRequest: Hashable, Sendable {
     /// The aggregator's metrics.
     case metrics
     case membership(MembershipCommand)
+
+    /// What is asked for, for records.
+    package var word: String {
+        switch self {
+        case .submit: "submit"
+        case .status: "status"
+        case .stop: "stop"
+        case .metrics: "metrics"
+        case .membership: "membership"
+        }
+    }
 }
 
 /// An answer over the control socket.

@@ -161,6 +161,13 @@ extension Registry {
         }
     }
 
+    /// Records what an auditor asks for.
+    func noteQuery(_ word: String, by person: PartyName) async throws {
+        var body = facts(person)
+        body["query"] = .string(word)
+        try await store.apply([.entry(try entry(.accessQueried, body, at: clock()))])
+    }
+
     /// One line about a party.
     package struct Overview: Hashable, Sendable {
         package var party: PartyName

@@ -45,6 +45,7 @@ extension Site {
             if record.outcome != nil { concluded.insert(task.study) }
             try await keepInputs(task.inputs, of: task.study)
         }
+        if !isStopping { try await removeDiscardedControls(atEndOf: hash) }
     }
 
     // MARK: Computation
@@ -216,9 +217,26 @@ extension Site {
         let settled = try await store.settleControls(taskHash: task, isKept: wasClosed)
         if let settled, let record = try await store.round(taskHash: task) {
             try await dropOlderControls(record)
-            if !wasClosed { try await removeUnlessNeeded([settled]) }
+            if !wasClosed { discardedControls.append(settled) }
         }
         try await forgetVector(of: task, reason: wasClosed ? "closed" : "abandoned")
+        try await removeDiscardedControls()
+    }
+
+    /// Removes controls of rounds that did not count, while no other round is under way: repeated, a round makes equal
+    /// controls, which are the same file, and the store names them only a moment later.
+    ///
+    /// - Parameter own: the round that calls at its end, whose controls the store names already.
+    private func removeDiscardedControls(atEndOf own: Digest? = nil) async throws {
+        guard !discardedControls.isEmpty else { return }
+        var needed = try await store.neededFiles(in: .models)
+        needed.formUnion(latestInputs.values.joined().map(\.digest.hex))
+        // Looked at after the last pause: from here on nothing else runs.
+        guard active.keys.allSatisfy({ $0 == own }) else { return }
+        for blob in discardedControls where !needed.contains(blob.digest.hex) {
+            if let file = try? vault.file(blob) { try vault.remove(file) }
+        }
+        discardedControls = []
     }
 
     /// Controls of rounds before the latest have served.

@@ -86,6 +86,9 @@ struct MemberTests {
                 return
             }
             #expect(list.parties.count == 2)
+            let queries = try await federation.entries(.accessQueried)
+            #expect(queries.map { $0.body["query"] } == [.string("membership")])
+            #expect(queries.map { $0.body["name"] } == [.string("north")])
             let name = try #require(SiteID("cleveland"))
             let invite = MembershipCommand.invite(role: "site", name: name, lifetime: 3_600)
             guard case .error? = try await ask(invite, auditor) else {
@@ -104,6 +107,8 @@ struct MemberTests {
                 return
             }
             #expect(await ends(auditor))
+            // An operator's commands are steps of their own.
+            #expect(try await federation.entries(.accessQueried).count == 1)
             let again = try? await federation.connect("north")
             if let again { #expect(((try? await ask(.list, again)) ?? nil) == nil) }
         }
