@@ -91,6 +91,12 @@ package struct Aggregator: Sendable {
                 let reply: ControlReply
                 if !rights.allows(request) {
                     reply = .error(message: "an auditor only looks", hint: "ask an operator")
+                } else if case .membership(.renew(let bytes)) = request, let registry, person != nil,
+                    let renewal = await registry.renew(bytes, from: connection.identity)
+                {
+                    var answer = MembershipReply()
+                    answer.renewal = renewal
+                    reply = .membership(answer)
                 } else {
                     if rights == .reading, let registry, let person {
                         try await registry.noteQuery(request.word, by: person)

@@ -2,6 +2,7 @@
 // What administrators say about the membership, and the answers.
 
 package import Federation
+import Foundation
 import SwiftProtobuf
 
 /// An order or a question about the membership. Roles are words: what they mean is for the authority to know.
@@ -13,6 +14,8 @@ package enum MembershipCommand: Hashable, Sendable {
     case decline(role: String, name: SiteID)
     case revoke(role: String, name: SiteID)
     case list
+    /// The asker's own next certificate: bytes of a renewal request.
+    case renew([UInt8])
 
     /// Whether it only looks.
     package var isReading: Bool { self == .list }
@@ -46,6 +49,8 @@ package struct MembershipReply: Hashable, Sendable {
     package var parties: [Party] = []
     package var epoch: UInt64 = 0
     package var roster: Digest?
+    /// Bytes of the answer to a renewal; empty otherwise.
+    package var renewal: [UInt8] = []
 
     package init() {}
 }
@@ -63,6 +68,7 @@ extension MembershipCommand {
             case .decline(let role, let name): ($0.verb, $0.role, $0.name) = ("decline", role, name.rawValue)
             case .revoke(let role, let name): ($0.verb, $0.role, $0.name) = ("revoke", role, name.rawValue)
             case .list: $0.verb = "list"
+            case .renew(let request): ($0.verb, $0.request) = ("renew", Data(request))
             }
         }
     }
@@ -70,6 +76,11 @@ extension MembershipCommand {
     init(_ wire: WireMembershipCommand) throws(WireError) {
         guard wire.verb != "list" else {
             self = .list
+            return
+        }
+        guard wire.verb != "renew" else {
+            guard wire.request.count <= WireLimits.renewalBytes else { throw .invalidField("request") }
+            self = .renew(Array(wire.request))
             return
         }
         guard let name = SiteID(wire.name) else { throw .invalidField("name") }
@@ -93,6 +104,7 @@ extension MembershipReply {
             $0.expiry = UInt64(max(expiry, 0))
             $0.epoch = epoch
             if let roster { $0.roster = roster.data }
+            $0.renewal = Data(renewal)
             $0.parties = parties.map { party in
                 .with {
                     $0.role = party.role
@@ -109,6 +121,8 @@ extension MembershipReply {
         token = wire.token
         expiry = Int64(clamping: wire.expiry)
         epoch = wire.epoch
+        guard wire.renewal.count <= WireLimits.renewalBytes else { throw .invalidField("renewal") }
+        renewal = Array(wire.renewal)
         roster = wire.roster.isEmpty ? nil : try wire.roster.digest("roster")
         parties = wire.parties.map {
             Party(role: $0.role, name: $0.name, state: $0.state, words: $0.words, until: Int64(clamping: $0.until))

@@ -93,6 +93,26 @@ struct EnrolmentProgramTests {
         return result
     }
 
+    /// A year later.
+    private static func renewIssuing(in folder: URL) throws {
+        let issuing = folder.appending(path: "hub/keys/issuing.pem")
+        let before = try Data(contentsOf: issuing)
+        func renew(_ passphrase: String) throws -> Program.Result {
+            let file = folder.appending(path: "words")
+            try Data(passphrase.utf8).write(to: file)
+            return try Program.run([
+                "federation", "renew-issuing", "--directory", folder.appending(path: "hub").path, "--offline",
+                folder.appending(path: "offline").path, "--passphrase-file", file.path,
+            ])
+        }
+        let wrong = try renew("battery horse correct")
+        #expect(wrong.status == 3 && wrong.errors.contains("cannot be opened with this passphrase"))
+        #expect(try Data(contentsOf: issuing) == before)
+        let renewed = try renew("correct horse battery")
+        #expect(renewed.status == 0 && renewed.output.contains("restart the aggregator"), "\(renewed.errors)")
+        #expect(try Data(contentsOf: issuing) != before)
+    }
+
     @Test func aFederationIsMadeAndHospitalsAndPeopleJoin() throws {
         try Program.withFolder { folder in
             try Self.withAggregator(folder) { state, port in
@@ -113,6 +133,7 @@ struct EnrolmentProgramTests {
                 #expect(try Program.run(["federation", "roster"] + north).status == 3)
                 #expect(try Program.run(["federation", "invite", "cleveland"] + chief).status == 3)
             }
+            try Self.renewIssuing(in: folder)
         }
     }
 }

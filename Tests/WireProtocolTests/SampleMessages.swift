@@ -51,6 +51,7 @@ enum SampleMessages {
 
     static let requests: [ControlRequest] = [
         .submit([]), .submit([1, 2, 3]), .status, .stop(study: digest), .metrics,
+        .membership(.list), .membership(.renew([1, 2, 3])),
     ]
 
     static let replies: [ControlReply] = [

@@ -17,6 +17,7 @@ package enum ControlRights: Sendable {
     func allows(_ request: ControlRequest) -> Bool {
         switch (self, request) {
         case (.all, _), (.reading, .status), (.reading, .metrics): true
+        case (.reading, .membership(.renew)): true
         case (.reading, .membership(let command)): command.isReading
         case (.reading, _): false
         }
@@ -46,6 +47,9 @@ extension Registry {
             case .approve(let role, let name, let words): try await approve(try Self.party(role, name), words: words)
             case .decline(let role, let name): try await decline(try Self.party(role, name))
             case .revoke(let role, let name): try await revoke(try Self.party(role, name))
+            case .renew:
+                return .error(
+                    message: "a certificate is renewed over the connection that shows it", hint: "use --remote")
             case .list:
                 let all = overview()
                 (reply.epoch, reply.roster) = (all.epoch, all.roster)

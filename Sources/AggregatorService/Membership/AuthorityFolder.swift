@@ -114,6 +114,31 @@ package struct AuthorityFolder: Sendable {
         sealKey = SymmetricKey(data: try SecretFile.read(path + "/seal.key"))
     }
 
+    // MARK: The issuing certificate
+
+    /// Replaces the issuing certificate by one of the same key that holds for another year, and the server's own with it.
+    ///
+    /// The same key, because certificates and rosters that members hold must still verify under it.
+    /// - Returns: when the new one ends, in seconds since 1970.
+    /// - Throws: `SecretFile.Failure`, also for the root of another federation.
+    package static func renewIssuing(
+        at path: String, rootKey: TLSKey, now: Int64, random: RandomSource = .system
+    ) throws -> Int64 {
+        let folder = try AuthorityFolder(path)
+        guard rootKey.publicKeyHash == folder.descriptor.rootHash else {
+            throw SecretFile.Failure(
+                "the root's key is not that of the federation in \(path)", hint: "check both folders")
+        }
+        let key = try TLSKey(pem: String(decoding: try SecretFile.read(path + "/issuing.key"), as: UTF8.self))
+        let issuing = try CertificateAuthority.makeIssuing(
+            federation: folder.descriptor.federation, key: key, root: folder.authority.rootBytes, rootKey: rootKey,
+            at: now, random: random)
+        try SecretFile.writePublic(Array(PEM.text(issuing).utf8), to: path + "/issuing.pem")
+        let renewed = try AuthorityFolder(path)
+        try renewed.renewOwnCertificate(now: now, random: random)
+        return renewed.issuingEnd
+    }
+
     // MARK: The server's own certificate
 
     /// When the server's certificate is to be replaced; the past when there is none that fits its key.

@@ -4,8 +4,10 @@
 import ArgumentParser
 import Enrolment
 import Federation
+import Logging
 import PeerTransport
 import SiteService
+import Store
 import WireProtocol
 
 /// `consilium federation …`.
@@ -16,6 +18,7 @@ struct FederationCommand: AsyncParsableCommand {
             FederationInitCommand.self, FederationInviteCommand.self, FederationApproveCommand.self,
             FederationDeclineCommand.self, FederationRevokeCommand.self, FederationRosterCommand.self,
             FederationJoinCommand.self, FederationStatusCommand.self, FederationMetricsCommand.self,
+            FederationRenewIssuingCommand.self,
         ])
 }
 
@@ -76,8 +79,21 @@ struct AdministratorLocation: ParsableArguments {
             guard connection.identity.role == .aggregator, connection.identity.consortium == federation else {
                 throw CommandError(.notDone, "the server is no aggregator of \(federation)", hint: "check --remote")
             }
+            try await renewIfDue(folder, over: connection)
             return try await ControlClient.ask(.membership(command), over: connection)
         }
+    }
+}
+
+extension AdministratorLocation {
+    /// A person's certificate renews itself like a site's: when it is used in the last third of its seven days.
+    private func renewIfDue(_ folder: PartyFolder, over connection: any PeerConnection) async throws {
+        let keeper = try MembershipKeeper(
+            folder: folder, clock: { wallSeconds() }, logger: Logger(label: "consilium"))
+        guard let request = try await keeper.renewalDue(),
+            case .membership(let reply) = try await ControlClient.ask(.membership(.renew(request)), over: connection)
+        else { return }
+        await keeper.received(reply: reply.renewal)
     }
 }
 

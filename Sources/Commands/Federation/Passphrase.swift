@@ -32,6 +32,15 @@ enum Passphrase {
         return bytes
     }
 
+    /// The passphrase of a key that is there.
+    static func known(file: String?) throws -> [UInt8] {
+        if file != nil { return try new(file: file) }
+        guard isatty(STDIN_FILENO) == 1 else {
+            throw CommandError(.wrongUse, "there is no terminal to ask for a passphrase", hint: "use --passphrase-file")
+        }
+        return try ask("passphrase of the root's key: ")
+    }
+
     private static func ask(_ prompt: String) throws -> [UInt8] {
         var buffer = [CChar](repeating: 0, count: 1_024)
         // The C library turns echo off, and on again whatever happens.

@@ -671,7 +671,7 @@ package nonisolated struct WireMembershipCommand: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// invite, approve, decline, revoke or list.
+  /// invite, approve, decline, revoke, list or renew.
   package var verb: String = String()
 
   package var role: String = String()
@@ -683,6 +683,9 @@ package nonisolated struct WireMembershipCommand: Sendable {
 
   /// The six words, to approve.
   package var words: String = String()
+
+  /// Of a person's own certificate, over the connection that shows it: a renewal request of enrolment.md.
+  package var request: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -705,6 +708,9 @@ package nonisolated struct WireMembershipReply: Sendable {
   package var epoch: UInt64 = 0
 
   package var roster: Data = Data()
+
+  /// After renew: a reply of enrolment.md.
+  package var renewal: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2568,7 +2574,7 @@ nonisolated extension WireMetricsQuery: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireMembershipCommand: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MembershipCommand"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}verb\0\u{1}role\0\u{1}name\0\u{1}lifetime\0\u{1}words\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}verb\0\u{1}role\0\u{1}name\0\u{1}lifetime\0\u{1}words\0\u{1}request\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2581,6 +2587,7 @@ nonisolated extension WireMembershipCommand: SwiftProtobuf.Message, SwiftProtobu
       case 3: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.lifetime) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.words) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.request) }()
       default: break
       }
     }
@@ -2602,6 +2609,9 @@ nonisolated extension WireMembershipCommand: SwiftProtobuf.Message, SwiftProtobu
     if !self.words.isEmpty {
       try visitor.visitSingularStringField(value: self.words, fieldNumber: 5)
     }
+    if !self.request.isEmpty {
+      try visitor.visitSingularBytesField(value: self.request, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2611,6 +2621,7 @@ nonisolated extension WireMembershipCommand: SwiftProtobuf.Message, SwiftProtobu
     if lhs.name != rhs.name {return false}
     if lhs.lifetime != rhs.lifetime {return false}
     if lhs.words != rhs.words {return false}
+    if lhs.request != rhs.request {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2618,7 +2629,7 @@ nonisolated extension WireMembershipCommand: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension WireMembershipReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MembershipReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}expiry\0\u{1}parties\0\u{1}epoch\0\u{1}roster\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}token\0\u{1}expiry\0\u{1}parties\0\u{1}epoch\0\u{1}roster\0\u{1}renewal\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2631,6 +2642,7 @@ nonisolated extension WireMembershipReply: SwiftProtobuf.Message, SwiftProtobuf.
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.parties) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.roster) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.renewal) }()
       default: break
       }
     }
@@ -2652,6 +2664,9 @@ nonisolated extension WireMembershipReply: SwiftProtobuf.Message, SwiftProtobuf.
     if !self.roster.isEmpty {
       try visitor.visitSingularBytesField(value: self.roster, fieldNumber: 5)
     }
+    if !self.renewal.isEmpty {
+      try visitor.visitSingularBytesField(value: self.renewal, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2661,6 +2676,7 @@ nonisolated extension WireMembershipReply: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.parties != rhs.parties {return false}
     if lhs.epoch != rhs.epoch {return false}
     if lhs.roster != rhs.roster {return false}
+    if lhs.renewal != rhs.renewal {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

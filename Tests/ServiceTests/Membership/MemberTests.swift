@@ -154,6 +154,66 @@ struct MemberTests {
         }
     }
 
+    @Test(arguments: [PartyRole.operator, .auditor])
+    func aPersonsCertificateIsRenewedWhenItIsUsed(_ role: PartyRole) async throws {
+        let age = CertificateAuthority.leafLifetime * 8 / 10
+        try await EnrolledFederation.run(startingEarlier: age) { federation in
+            let first = try await federation.join("north", role)
+            federation.pass(seconds: age)
+            let folder = try PartyFolder(federation.keys("north"))
+            let keeper = try MembershipKeeper(folder: folder, clock: { federation.now }, logger: quietLogger)
+            let request = try #require(try await keeper.renewalDue())
+            let connection = try await federation.connect("north")
+            let renewal = ControlRequest.membership(.renew(request))
+            try await connection.send(Frame(controlBytes: renewal.encoded()))
+            let frame = try #require(try await connection.nextFrame())
+            guard case .membership(let reply) = try ControlReply(decoding: frame.controlBytes) else {
+                Issue.record("no answer to a renewal")
+                return
+            }
+            await keeper.received(reply: reply.renewal)
+            let second = try folder.identity().certificate
+            #expect(second.publicKeyHash != first.publicKeyHash && second.party == first.party)
+            #expect(try await federation.entries(.keyRotated).count == 1)
+            #expect(try await federation.entries(.accessQueried).isEmpty)
+        }
+    }
+
+    /// What members hold stays good; what they get next holds for another year.
+    @Test func theIssuingCertificateIsRenewedUnderTheSameKey() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "issuing-\(UUID().uuidString)").path
+        try SecretFile.prepareFolder(folder)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let keys = folder + "/keys"
+        let now = wallSeconds()
+        let (root, rootKey) = try AuthorityFolder.make(
+            AuthorityFolder.Plan(federation: "test.example.org", hosts: ["localhost"], newMembers: .trustOperator),
+            at: keys, now: now)
+        let before = try AuthorityFolder(keys)
+        let random = RandomSource.system
+        let name = try #require(SiteID("a"))
+        let members = PartyKeys(
+            statement: random.statementKey().key.publicKey, witness: random.statementKey().key.publicKey)
+        // From the day before the renewal.
+        let later = now + 300 * 86_400
+        let leaf = try before.authority.issue(
+            to: PartyName(.site, name), keys: members, publicKey: random.tlsKey().key.publicKey, at: later - 86_400,
+            random: random)
+
+        #expect(throws: SecretFile.Failure.self) {
+            _ = try AuthorityFolder.renewIssuing(at: keys, rootKey: random.tlsKey(), now: now)
+        }
+        #expect(try AuthorityFolder(keys).issuingEnd == before.issuingEnd)
+        let end = try AuthorityFolder.renewIssuing(at: keys, rootKey: rootKey, now: later)
+        let after = try AuthorityFolder(keys)
+        #expect(end == after.issuingEnd && end > before.issuingEnd + 299 * 86_400)
+        #expect(after.authority.issuingBytes != before.authority.issuingBytes)
+        let verified = try await CertificateChain.verify(
+            leaf: leaf.bytes, issuer: after.authority.issuingBytes, root: root, federation: "test.example.org",
+            at: later + 3_600)
+        #expect(verified == leaf)
+    }
+
     @Test func aLeafThatExpiresEndsItsConnectionAndAPersonLetsTheSiteComeBack() async throws {
         try await EnrolledFederation.run { federation in
             let old = try await federation.join("a")
