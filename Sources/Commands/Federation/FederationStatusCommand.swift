@@ -92,9 +92,10 @@ struct FederationStatusView: Codable, Sendable {
     func print(to console: Console) {
         let ready = sites.filter(\.isReady).count
         if isRunning {
+            let running = studies.filter { !$0.hasEnded }.count
             console.line(
                 "federation \(federation ?? ""): \(ready) of \(Figures.plural(sites.count, "site")) ready, "
-                    + "\(Figures.plural(studies.filter { !$0.hasEnded }.count, "study under way"))")
+                    + "\(running == 1 ? "1 study" : "\(running) studies") under way")
         } else {
             console.line("the aggregator is not running; this is what its store holds")
         }
