@@ -37,7 +37,7 @@ package struct AggregatorMetrics: Sendable {
             MetricDescription("consilium_aggregator_certificates_renewed_total", .counter, "Certificates renewed."),
             MetricDescription(
                 "consilium_aggregator_membership_alarms_total", .counter,
-                "Requests to join or renew that look like an attack; each is an entry."),
+                "What members or newcomers did that looks like an attack; each is an entry."),
             MetricDescription("consilium_aggregator_entries", .gauge, "Signed entries in the store."),
         ]
     package static let catalogue = own + ProcessMetrics.catalogue

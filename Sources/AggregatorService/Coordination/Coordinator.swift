@@ -67,6 +67,10 @@ actor Coordinator {
     /// The roster that everybody connected has been sent; empty before the first.
     private var lastRoster: [RosterPart] = []
     private var nextPing = Duration.seconds(15)
+    /// When connections of a site took over from one that was open, in the last minute.
+    private var takeovers: [SiteID: [Duration]] = [:]
+    /// When this was last said to be too often.
+    private var alarms: [SiteID: Duration] = [:]
     var runs: [Digest: StudyRun] = [:]
     /// Studies in the order of their submission.
     var order: [Digest] = []
@@ -214,7 +218,7 @@ actor Coordinator {
 
     private func handle(_ event: CoordinatorEvent) async throws {
         switch event {
-        case .opened(let session): opened(session)
+        case .opened(let session): try await opened(session)
         case .closed(let session): try await closed(session)
         case .membershipChanged: membershipChanged()
         case .condition(let site, let obstacles): noteCondition(of: site, obstacles)
@@ -260,9 +264,12 @@ actor Coordinator {
         for session in sessions.values { session.send(.ping) }
     }
 
-    private func opened(_ session: SiteSession) {
+    private func opened(_ session: SiteSession) async throws {
         // The newer connection wins: the older one is most often half open after a lost network.
-        sessions[session.site]?.refuse(.alreadyConnected)
+        if let older = sessions[session.site] {
+            older.refuse(.alreadyConnected)
+            try await noteTakeover(of: session.site)
+        }
         sessions[session.site] = session
         conditions[session.site] = nil
         metrics.count("site_connections_total")
@@ -278,6 +285,18 @@ actor Coordinator {
                 session.send(.studyOffer(run.canonicalBytes))
             }
         }
+    }
+
+    /// A lost network lets a connection take over from another now and then; two daemons with one identity, a copied
+    /// machine or a thief's, do it to each other again and again.
+    private func noteTakeover(of site: SiteID) async throws {
+        let recent = (takeovers[site] ?? []).filter { now - $0 < .seconds(60) } + [now]
+        takeovers[site] = recent
+        guard recent.count >= 5, alarms[site].map({ now - $0 > .seconds(3_600) }) ?? true else { return }
+        alarms[site] = now
+        metrics.count("membership_alarms_total")
+        logger.error("ALARM: two daemons seem to have one identity", metadata: ["site": "\(site)"])
+        try await store.entryLog.append(try entry(.sharedIdentity(site)))
     }
 
     /// Sends away who is no member any more, and a new roster to everybody else.

@@ -14,10 +14,17 @@ package struct EntryContent: Hashable, Sendable {
     package let study: Digest?
     package let body: [String: CanonicalValue]
 
-    private init(_ kind: EntryKind, study: Digest, body: [String: CanonicalValue]) {
+    private init(_ kind: EntryKind, study: Digest?, body: [String: CanonicalValue]) {
         self.kind = kind
         self.study = study
         self.body = body
+    }
+
+    /// Connections of one site take over from each other so often that two daemons seem to have its identity.
+    package static func sharedIdentity(_ site: SiteID) -> EntryContent {
+        EntryContent(
+            .incident, study: nil,
+            body: ["alarm": .string("sharedIdentity"), "role": .string("site"), "name": .string(site.rawValue)])
     }
 
     /// A study was submitted; what it asks for is in the bytes that its hash names.

@@ -238,6 +238,24 @@ struct MemberTests {
         }
     }
 
+    @Test func twoDaemonsThatTakeOverFromEachOtherRaiseOneAlarm() async throws {
+        try await EnrolledFederation.run { federation in
+            try await federation.join("a")
+            try await federation.join("b")
+            var others: [RawSite] = []
+            for number in 1...12 {
+                let site = RawSite(over: try await federation.connect("a"))
+                try await site.say(.hello(versions: [1], software: "test"))
+                _ = try await site.hear { if case .rosterPart = $0 { true } else { false } }
+                others.append(site)
+                if number == 4 { #expect(try await federation.entries(.incident).isEmpty) }
+            }
+            let alarms = try await federation.entries(.incident)
+            #expect(alarms.map { $0.body["alarm"] } == [.string("sharedIdentity")])
+            #expect(alarms.map { $0.body["name"] } == [.string("a")])
+        }
+    }
+
     @Test func ofTwoDaemonsWithOneIdentityTheLaterOneIsServed() async throws {
         try await EnrolledFederation.run { federation in
             try await federation.join("a")
