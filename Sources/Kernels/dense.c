@@ -3,20 +3,9 @@
 
 #include "kernels_dense.h"
 
+#include "inlined.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-// No product is fused with a sum: all versions of a loop, and all machines, then give the same bits. Measured, fusing
-// gains 4 % on a 13-64-32-2 perceptron and nothing on wider ones, which wait for memory.
-#pragma STDC FP_CONTRACT OFF
-
-#if defined(__x86_64__)
-#define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONED
-#endif
-#define INLINED static inline __attribute__((always_inline))
 
 // ---- matrix product --------------------------------------------------------------------------------------------
 //
@@ -27,9 +16,6 @@
 enum { TILE_ROWS = 6, TILE_COLUMNS = 16, STRIP_ROWS = 256 };
 
 typedef float float1;
-typedef float float4 __attribute__((vector_size(16)));
-typedef float float8 __attribute__((vector_size(32)));
-typedef float float16 __attribute__((vector_size(64)));
 
 // c[0..<rows, 0..<W] += a · b, where b's rows are `b_row` apart and c's `c_row`.
 #define DEFINE_TILE(W)                                                                                                 \
@@ -63,10 +49,12 @@ DEFINE_TILE(4)
 DEFINE_TILE(8)
 DEFINE_TILE(16)
 
-CLONED void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
-                             const float *b, size_t b_row, size_t b_column, float *c, bool accumulate) {
+CLONED void consilium_matmul_strided(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
+                                     const float *b, size_t b_row, size_t b_column, float *c, size_t c_row,
+                                     bool accumulate) {
     _Alignas(64) float strip[STRIP_ROWS * TILE_COLUMNS];
-    if (!accumulate) memset(c, 0, m * n * sizeof(float));
+    if (!accumulate)
+        for (size_t i = 0; i < m; i++) memset(c + i * c_row, 0, n * sizeof(float));
     // 32 rows: copying a strip costs about as much as multiplying it by one or two rows of a.
     const bool copies = b_column != 1 || (m >= 32 && b_row > 64);
     for (size_t p = 0; p < k; p += STRIP_ROWS) {
@@ -83,14 +71,19 @@ CLONED void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_
                 part = strip, part_row = width;
             }
             switch (width) {
-            case 16: column16(m, depth, a_part, a_row, a_column, part, part_row, c + j, n); break;
-            case 8: column8(m, depth, a_part, a_row, a_column, part, part_row, c + j, n); break;
-            case 4: column4(m, depth, a_part, a_row, a_column, part, part_row, c + j, n); break;
-            default: column1(m, depth, a_part, a_row, a_column, part, part_row, c + j, n);
+            case 16: column16(m, depth, a_part, a_row, a_column, part, part_row, c + j, c_row); break;
+            case 8: column8(m, depth, a_part, a_row, a_column, part, part_row, c + j, c_row); break;
+            case 4: column4(m, depth, a_part, a_row, a_column, part, part_row, c + j, c_row); break;
+            default: column1(m, depth, a_part, a_row, a_column, part, part_row, c + j, c_row);
             }
             j += width;
         }
     }
+}
+
+void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column, const float *b,
+                      size_t b_row, size_t b_column, float *c, bool accumulate) {
+    consilium_matmul_strided(m, k, n, a, a_row, a_column, b, b_row, b_column, c, n, accumulate);
 }
 
 // ---- rows and vectors ------------------------------------------------------------------------------------------
@@ -135,48 +128,6 @@ CLONED void consilium_multiply(size_t count, const float *x, float *y) {
 
 // ---- activations -----------------------------------------------------------------------------------------------
 
-INLINED float from_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-// eˣ to about two units in the last place, by a polynomial on [−½ ln 2, ½ ln 2] (Cephes expf.c, Moshier); written out
-// because a call of the C library's expf keeps a loop from being vectorised. 0 below −87.3, the largest finite power
-// above 88; a NaN stays a NaN.
-INLINED float exponential(float x) {
-    float bounded = x < -87.3f ? -87.3f : x;
-    bounded = bounded > 88.0f ? 88.0f : bounded;
-    const float round = 12582912.0f;  // 1.5·2²³: adding it rounds to an integer held in the low bits
-    const float shifted = bounded * 1.44269504f + round;
-    const float power = shifted - round;
-    const float r = (bounded - power * 0.693359375f) + power * 2.12194440e-4f;
-    float p = 1.9875691500e-4f;
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &shifted, sizeof bits);
-    const float scaled = p * from_bits((bits + 127u) << 23);  // the addition's high bits leave with the shift
-    return x < -87.3f ? 0.0f : scaled;
-}
-
-// tanh x: odd polynomial near zero (Cephes tanhf.c), 1 − 2/(e²ˣ+1) elsewhere, where nothing cancels.
-INLINED float hyperbolic_tangent(float x) {
-    const float s = x * x;
-    float p = -5.70498872745e-3f;
-    p = p * s + 2.06390887954e-2f;
-    p = p * s - 5.37397155531e-2f;
-    p = p * s + 1.33314422036e-1f;
-    p = p * s - 3.33332819422e-1f;
-    const float near = p * s * x + x;
-    const float far = 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f);
-    return s < 0.390625f ? near : far;
-}
-
 CLONED void consilium_relu(size_t count, float *z) {
     for (size_t i = 0; i < count; i++) z[i] = z[i] < 0.0f ? 0.0f : z[i];
 }
@@ -186,7 +137,7 @@ CLONED void consilium_relu_backward(size_t count, const float *y, float *dy) {
 }
 
 CLONED void consilium_tanh(size_t count, float *z) {
-    for (size_t i = 0; i < count; i++) z[i] = hyperbolic_tangent(z[i]);
+    SIXTEENS(count, STORE(z + i, HYPERBOLIC_TANGENT(LOAD(z + i))););
 }
 
 CLONED void consilium_tanh_backward(size_t count, const float *y, float *dy) {
@@ -194,22 +145,27 @@ CLONED void consilium_tanh_backward(size_t count, const float *y, float *dy) {
 }
 
 CLONED void consilium_sigmoid(size_t count, float *z) {
-    for (size_t i = 0; i < count; i++) z[i] = 1.0f / (1.0f + exponential(-z[i]));
+    SIXTEENS(count, STORE(z + i, 1.0f / (1.0f + EXPONENTIAL(-LOAD(z + i)))););
 }
 
 CLONED void consilium_sigmoid_backward(size_t count, const float *y, float *dy) {
     for (size_t i = 0; i < count; i++) dy[i] *= y[i] * (1.0f - y[i]);
 }
 
+// The exponentials are taken of all rows at once: rows of two or ten columns would each leave a vector nearly empty.
 CLONED void consilium_softmax_rows(size_t rows, size_t columns, float *z, double *log_sums) {
-    for (size_t i = 0; i < rows; i++, z += columns) {
-        float largest = z[0];
-        for (size_t j = 1; j < columns; j++) largest = z[j] > largest ? z[j] : largest;
+    for (size_t row = 0; row < rows; row++) {
+        float *x = z + row * columns, largest = x[0];
+        for (size_t j = 1; j < columns; j++) largest = x[j] > largest ? x[j] : largest;
+        for (size_t j = 0; j < columns; j++) x[j] -= largest;
+        log_sums[row] = (double)largest;
+    }
+    SIXTEENS(rows * columns, STORE(z + i, EXPONENTIAL(LOAD(z + i))););
+    for (size_t row = 0; row < rows; row++, z += columns) {
         float sum = 0.0f;  // summed in order: the compiler may not regroup it
-        for (size_t j = 0; j < columns; j++) z[j] = exponential(z[j] - largest);
         for (size_t j = 0; j < columns; j++) sum += z[j];
         for (size_t j = 0; j < columns; j++) z[j] /= sum;
-        log_sums[i] = (double)largest + log((double)sum);
+        log_sums[row] += log((double)sum);
     }
 }
 

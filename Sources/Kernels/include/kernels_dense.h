@@ -17,6 +17,10 @@
 void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
                       const float *b, size_t b_row, size_t b_column, float *c, bool accumulate);
 
+/// The same with rows of c `c_row` floats apart; what lies between them is left alone.
+void consilium_matmul_strided(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
+                              const float *b, size_t b_row, size_t b_column, float *c, size_t c_row, bool accumulate);
+
 /// y[i,j] = bias[j].
 void consilium_fill_rows(size_t rows, size_t columns, const float *bias, float *y);
 
