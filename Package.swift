@@ -37,6 +37,10 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
     name: "consilium",
+    traits: [
+        .default(enabledTraits: ["OneDNN"]),
+        .trait(name: "OneDNN", description: "Large products, convolutions and pooling on oneDNN (libdnnl-dev)"),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
@@ -58,9 +62,14 @@ let package = Package(
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "Kernels", cSettings: [.unsafeFlags(["-O3", "-ffp-contract=off"])]),
+        .target(
+            name: "COneDNN", cSettings: [.define("CONSILIUM_ONEDNN", .when(traits: ["OneDNN"]))],
+            linkerSettings: [
+                .linkedLibrary("dnnl", .when(traits: ["OneDNN"])), .linkedLibrary("gomp", .when(traits: ["OneDNN"])),
+            ]),
         .target(name: "Randomness", dependencies: ["CLibcrypto"], swiftSettings: pure),
         .target(name: "RingArithmetic", dependencies: ["Kernels", "Randomness"], swiftSettings: pure),
-        .target(name: "Tensors", dependencies: ["Kernels"], swiftSettings: pure),
+        .target(name: "Tensors", dependencies: ["COneDNN", "Kernels"], swiftSettings: pure),
         // Domain
         .target(name: "NeuralNetworks", dependencies: ["Randomness", "Tensors"], swiftSettings: pure),
         .target(

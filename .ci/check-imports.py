@@ -33,7 +33,7 @@ LAYERS = {
               "Execution", "Telemetry"},
     "domain": {"Federation", "NeuralNetworks", "DifferentialPrivacy", "SecureAggregation", "TransparencyLog",
                "Fairness"},
-    "arithmetic": {"Tensors", "RingArithmetic", "Randomness", "Kernels", "CLibcrypto", "CZlib"},
+    "arithmetic": {"Tensors", "RingArithmetic", "Randomness", "Kernels", "COneDNN", "CLibcrypto", "CZlib"},
 }
 ORDER = list(LAYERS)
 SIDEWAYS = {"commands", "edges", "domain", "arithmetic"}
