@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+// A convolution with its two gradients, on oneDNN or on the portable loops.
+
+import COneDNN
+import Kernels
+
+/// What a convolution computes: y[o, p] = bias[o] + Σ w[o, c, i]·x[c, window(p, i)].
+package struct ConvolutionShape: Hashable, Sendable {
+    package var window: SpatialWindow
+    package var groups: Int
+    package var inputChannels: Int
+    package var outputChannels: Int
+    package var sourceLayout: Layout
+    package var targetLayout: Layout
+    package var hasBias: Bool
+    /// y = max(0, ·), in the forward direction.
+    package var appliesReLU: Bool
+
+    package init(
+        window: SpatialWindow, groups: Int, inputChannels: Int, outputChannels: Int, sourceLayout: Layout,
+        targetLayout: Layout, hasBias: Bool, appliesReLU: Bool
+    ) {
+        self.window = window
+        self.groups = groups
+        self.inputChannels = inputChannels
+        self.outputChannels = outputChannels
+        self.sourceLayout = sourceLayout
+        self.targetLayout = targetLayout
+        self.hasBias = hasBias
+        self.appliesReLU = appliesReLU
+    }
+
+    package var weightCount: Int { outputChannels * (inputChannels / groups) * window.kernelPositions }
+    package var sourceCount: Int { inputChannels * window.inputPositions }
+    package var targetCount: Int { outputChannels * window.outputPositions }
+    /// Multiplications and additions for one example.
+    package var operations: Int { 2 * weightCount * window.outputPositions }
+
+    /// Whether Winograd's algorithm is taken: large maps with few channels, where it was measured to pay.
+    ///
+    /// Source: Lavin & Gray 2016 (arXiv:1509.09308). Its rounding error is about twice the direct algorithm's.
+    var suitsWinograd: Bool {
+        window.rank == 2 && window.kernel == [3, 3] && window.stride == [1, 1] && window.dilation == [1, 1]
+            && groups == 1 && sourceLayout == .blocked && targetLayout == .blocked && inputChannels <= 64
+            && outputChannels <= 64 && window.output[1] >= 64
+    }
+}
+
+/// One convolution of a worker: the primitives for each number of examples, and its weights in their layouts.
+///
+/// A step is ``begin(weights:bias:)``, any number of passes over parts of the batch, ``finish(weightGradient:biasGradient:)``.
+package final class Convolution {
+    package let shape: ConvolutionShape
+    private let scratch: Scratch
+    private let usesLibrary: Bool
+    private var variants: [Variant] = []
+    private var weights: Floats?
+    private var bias: Floats?
+    private var version = 0
+    private let biasTotal: FloatBuffer
+    private let biasFresh: FloatBuffer
+    private let plain: FloatBuffer
+
+    /// The primitives for one number of examples. Packed weights are made when first used after a change.
+    private final class Variant {
+        let examples: Int
+        let forward: Primitive?
+        let backwardData: Primitive?
+        let backwardWeights: Primitive?
+        let forwardWeights: FloatBuffer
+        let backwardDataWeights: FloatBuffer
+        let fresh: FloatBuffer
+        let total: FloatBuffer
+        var forwardVersion = -1
+        var backwardVersion = -1
+        var hasTotal = false
+
+        init(_ shape: ConvolutionShape, examples: Int, isTraining: Bool, wantsInputGradient: Bool, scratch: Scratch) {
+            self.examples = examples
+            var request = shape.request(examples: examples)
+            let winograd = shape.suitsWinograd
+            func make(_ maker: (UnsafePointer<consilium_dnn_convolution>?) -> OpaquePointer?) -> Primitive? {
+                request.winograd = winograd
+                if let primitive = unsafe Primitive(maker(&request), scratch: scratch) { return primitive }
+                request.winograd = false
+                return unsafe Primitive(maker(&request), scratch: scratch)
+            }
+            forward = unsafe make(consilium_dnn_make_convolution_forward)
+            backwardData =
+                isTraining && wantsInputGradient ? unsafe make(consilium_dnn_make_convolution_backward_data) : nil
+            request.winograd = false
+            backwardWeights =
+                isTraining
+                ? unsafe Primitive(consilium_dnn_make_convolution_backward_weights(&request), scratch: scratch) : nil
+            func buffer(_ primitive: Primitive?) -> FloatBuffer {
+                FloatBuffer(count: ((primitive?.packedByteCount ?? 0) + 3) / 4)
+            }
+            forwardWeights = buffer(forward)
+            backwardDataWeights = buffer(backwardData)
+            fresh = buffer(backwardWeights)
+            total = buffer(backwardWeights)
+        }
+    }
+
+    private let isTraining: Bool
+    private let wantsInputGradient: Bool
+
+    package init(
+        _ shape: ConvolutionShape, isTraining: Bool, wantsInputGradient: Bool, scratch: Scratch, kernels: KernelSet
+    ) {
+        precondition(
+            shape.inputChannels % shape.groups == 0 && shape.outputChannels % shape.groups == 0,
+            "channels are not a multiple of the groups")
+        self.shape = shape
+        self.scratch = scratch
+        self.isTraining = isTraining
+        self.wantsInputGradient = wantsInputGradient
+        usesLibrary = kernels == .fastest && DeepNeuralNetworkLibrary.isBuilt
+        biasTotal = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
+        biasFresh = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
+        plain = FloatBuffer(count: isTraining ? shape.weightCount : 0)
+        if !usesLibrary {
+            precondition(shape.sourceLayout == .plain && shape.targetLayout == .plain, "portable loops are plain")
+            scratch.reserve(floats: columnCount)
+        }
+    }
+
+    private var columnCount: Int {
+        var window = shape.window.portable
+        return unsafe consilium_convolution_scratch(&window, shape.groups, shape.inputChannels)
+    }
+
+    /// The library's names for the primitives so far.
+    package var implementations: [String] {
+        variants.flatMap { variant in
+            [variant.forward, variant.backwardData, variant.backwardWeights].compactMap { $0?.implementation }
+        }
+    }
+
+    /// Begins a step with these weights `[out, in/groups, kernel…]` and bias `[out]`, which must not change until its end.
+    package func begin(weights: Floats, bias: Floats?) {
+        precondition(weights.count == shape.weightCount && (bias != nil) == shape.hasBias, "shapes disagree")
+        self.weights = weights
+        self.bias = bias
+        version += 1
+        for variant in variants { variant.hasTotal = false }
+        if biasTotal.count > 0 { biasTotal.clear() }
+        if !usesLibrary, isTraining { plain.clear() }
+    }
+
+    /// y of `examples` examples.
+    package func forward(_ x: Floats, examples: Int, into y: Floats) {
+        guard let weights else { preconditionFailure("forward before begin") }
+        precondition(
+            x.count == examples * shape.sourceCount && y.count == examples * shape.targetCount, "shapes disagree")
+        guard usesLibrary else { return forwardPortable(x, weights, examples, y) }
+        let variant = variant(examples)
+        guard let primitive = variant.forward else { preconditionFailure("oneDNN has no such convolution: \(shape)") }
+        if variant.forwardVersion != version {
+            unsafe primitive.pack(weights, into: variant.forwardWeights.floats.start)
+            variant.forwardVersion = version
+        }
+        unsafe primitive.run(x.start, variant.forwardWeights.floats.start, bias?.start, y.start)
+    }
+
+    /// dx[c, q] = Σ w[o, c, i]·dy[o, p] over the windows p that hold q at place i.
+    package func backwardData(_ dy: Floats, examples: Int, into dx: Floats) {
+        guard let weights else { preconditionFailure("backward before begin") }
+        precondition(
+            dx.count == examples * shape.sourceCount && dy.count == examples * shape.targetCount, "shapes disagree")
+        guard usesLibrary else { return backwardDataPortable(dy, weights, examples, dx) }
+        let variant = variant(examples)
+        guard let primitive = variant.backwardData else { preconditionFailure("no input gradient: \(shape)") }
+        if variant.backwardVersion != version {
+            unsafe primitive.pack(weights, into: variant.backwardDataWeights.floats.start)
+            variant.backwardVersion = version
+        }
+        unsafe primitive.run(dy.start, variant.backwardDataWeights.floats.start, dx.start)
+    }
+
+    /// Adds dw[o, c, i] = Σ dy[o, p]·x[c, window(p, i)] and dbias[o] = Σ dy[o, p] of these examples to the step's sums.
+    package func backwardWeights(_ x: Floats, gradient dy: Floats, examples: Int) {
+        precondition(
+            x.count == examples * shape.sourceCount && dy.count == examples * shape.targetCount, "shapes disagree")
+        guard usesLibrary else { return backwardWeightsPortable(x, dy, examples) }
+        let variant = variant(examples)
+        guard let primitive = variant.backwardWeights else { preconditionFailure("no weight gradient: \(shape)") }
+        let target = variant.hasTotal ? variant.fresh.floats : variant.total.floats
+        let bias = shape.hasBias ? biasFresh.floats : nil
+        unsafe primitive.run(x.start, dy.start, target.start, bias?.start)
+        if variant.hasTotal { add(target, to: variant.total.floats) }
+        if let bias { add(bias, to: biasTotal.floats) }
+        variant.hasTotal = true
+    }
+
+    /// Adds the step's sums to the flat gradients.
+    package func finish(weightGradient: Floats, biasGradient: Floats?) {
+        if usesLibrary {
+            for variant in variants where variant.hasTotal {
+                unsafe variant.backwardWeights?.unpack(variant.total.floats.start, into: plain.floats)
+                add(plain.floats, to: weightGradient)
+            }
+        } else {
+            add(plain.floats, to: weightGradient)
+        }
+        if let biasGradient { add(biasTotal.floats, to: biasGradient) }
+    }
+
+    private func variant(_ examples: Int) -> Variant {
+        for variant in variants where variant.examples == examples { return variant }
+        let variant = Variant(
+            shape, examples: examples, isTraining: isTraining, wantsInputGradient: wantsInputGradient, scratch: scratch)
+        variants.append(variant)
+        return variant
+    }
+}
+
+// The portable loops, one example at a time.
+extension Convolution {
+    private func forwardPortable(_ x: Floats, _ weights: Floats, _ examples: Int, _ y: Floats) {
+        var window = shape.window.portable
+        let columns = scratch.floats(columnCount)
+        for example in 0..<examples {
+            let (source, target) = (
+                x.rows(example..<example + 1, width: shape.sourceCount),
+                y.rows(example..<example + 1, width: shape.targetCount)
+            )
+            unsafe consilium_convolution_forward(
+                &window, shape.groups, shape.inputChannels, shape.outputChannels, source.start, weights.start,
+                bias?.start, target.start, columns.start)
+            if shape.appliesReLU { ActivationFunction.relu.forward(target, into: target) }
+        }
+    }
+
+    private func backwardDataPortable(_ dy: Floats, _ weights: Floats, _ examples: Int, _ dx: Floats) {
+        var window = shape.window.portable
+        let columns = scratch.floats(columnCount)
+        for example in 0..<examples {
+            unsafe consilium_convolution_backward_data(
+                &window, shape.groups, shape.inputChannels, shape.outputChannels,
+                dy.rows(example..<example + 1, width: shape.targetCount).start, weights.start,
+                dx.rows(example..<example + 1, width: shape.sourceCount).start, columns.start)
+        }
+    }
+
+    private func backwardWeightsPortable(_ x: Floats, _ dy: Floats, _ examples: Int) {
+        var window = shape.window.portable
+        let columns = scratch.floats(columnCount)
+        for example in 0..<examples {
+            unsafe consilium_convolution_backward_weights(
+                &window, shape.groups, shape.inputChannels, shape.outputChannels,
+                x.rows(example..<example + 1, width: shape.sourceCount).start,
+                dy.rows(example..<example + 1, width: shape.targetCount).start, plain.floats.start,
+                shape.hasBias ? biasTotal.floats.start : nil, true, columns.start)
+        }
+    }
+}
+
+extension ConvolutionShape {
+    fileprivate func request(examples: Int) -> consilium_dnn_convolution {
+        var request = consilium_dnn_convolution()
+        request.rank = Int32(window.rank)
+        (request.n, request.groups) = (Int64(examples), Int64(groups))
+        (request.in_channels, request.out_channels) = (Int64(inputChannels), Int64(outputChannels))
+        request.in = SpatialWindow.shim(window.input)
+        request.out = SpatialWindow.shim(window.output)
+        request.kernel = SpatialWindow.shim(window.kernel)
+        request.stride = SpatialWindow.shim(window.stride)
+        request.dilation = SpatialWindow.shim(window.dilation)
+        request.pad_before = SpatialWindow.shim(window.padBefore)
+        request.pad_after = SpatialWindow.shim(window.padAfter)
+        request.source_layout = sourceLayout.code
+        request.target_layout = targetLayout.code
+        request.has_bias = hasBias
+        request.activation =
+            appliesReLU ? Int32(CONSILIUM_DNN_RELU.rawValue) : Int32(CONSILIUM_DNN_LINEAR.rawValue)
+        return request
+    }
+}
+
+extension Layout {
+    /// The shim's number of the layout.
+    var code: Int32 {
+        self == .plain ? Int32(CONSILIUM_DNN_PLAIN.rawValue) : Int32(CONSILIUM_DNN_BLOCKED.rawValue)
+    }
+}
