@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model as a graph of layers whose shapes are known to fit, and the layout of its parameters.
+
+import Randomness
+
+/// One layer in a graph: its name and where its inputs come from.
+package struct Node: Sendable {
+    package let name: String
+    package let layer: any Layer
+    /// Places in the graph's edges: first the inputs of the model, then the outputs of the layers in order.
+    package let inputs: [Int]
+
+    package init(_ name: String, _ layer: any Layer, inputs: [Int]) {
+        self.name = name
+        self.layer = layer
+        self.inputs = inputs
+    }
+}
+
+/// Layers in an order in which each comes after its inputs, with every shape checked.
+///
+/// A graph holds no parameters: they are flat vectors of ``parameterCount`` floats, which is also what is sent, clipped,
+/// summed and stored.
+package struct Graph: Sendable {
+    package let inputShapes: [Shape]
+    package let nodes: [Node]
+    /// The edges whose values the model returns.
+    package let outputs: [Int]
+    /// The shape of every edge: inputs, then the output of each node.
+    package let shapes: [Shape]
+    /// The named tensors in the order of the flat vector, without gaps.
+    package let slices: [ParameterSlice]
+    package let parameterCount: Int
+    private let starts: [ParameterDeclaration.Start]
+    /// The slices of each node.
+    let slicesOfNode: [Range<Int>]
+
+    /// - Throws: ``ShapeError`` naming the first layer that does not fit.
+    /// - Precondition: Every node's inputs come before it.
+    package init(inputs: [Shape], nodes: [Node], outputs: [Int]) throws(ShapeError) {
+        var shapes = inputs
+        var slices: [ParameterSlice] = []
+        var starts: [ParameterDeclaration.Start] = []
+        var ranges: [Range<Int>] = []
+        var offset = 0
+        for node in nodes {
+            precondition(node.inputs.allSatisfy { $0 >= 0 && $0 < shapes.count }, "an input that comes later")
+            let nodeInputs = node.inputs.map { shapes[$0] }
+            do {
+                shapes.append(try node.layer.outputShape(nodeInputs))
+            } catch {
+                var named = error
+                named.layer = node.name
+                throw named
+            }
+            let first = slices.count
+            for declaration in node.layer.parameters(nodeInputs) {
+                let name = "\(node.name).\(declaration.name)"
+                slices.append(ParameterSlice(name: name, shape: declaration.shape, offset: offset))
+                starts.append(declaration.start)
+                offset += declaration.count
+            }
+            ranges.append(first..<slices.count)
+        }
+        precondition(outputs.allSatisfy { $0 >= 0 && $0 < shapes.count }, "an output that is no edge")
+        inputShapes = inputs
+        self.nodes = nodes
+        self.outputs = outputs
+        self.shapes = shapes
+        self.slices = slices
+        self.starts = starts
+        slicesOfNode = ranges
+        parameterCount = offset
+    }
+
+    /// A chain of layers, named by their places as PyTorch's `Sequential` does.
+    package init(input: Shape, layers: [any Layer]) throws(ShapeError) {
+        let nodes = layers.enumerated().map { Node("\($0.offset)", $0.element, inputs: [$0.offset]) }
+        try self.init(inputs: [input], nodes: nodes, outputs: [layers.count])
+    }
+
+    /// The parameters a study starts from. The same seed gives the same bits everywhere; each tensor has a stream of its
+    /// own.
+    package func initialParameters(seed: UInt64) -> [Float] {
+        var parameters = [Float](repeating: 0, count: parameterCount)
+        for (slice, start) in zip(slices, starts) {
+            var generator = SeededGenerator(seed: seed, stream: "weights/\(slice.name)")
+            for place in slice.offset..<slice.offset + slice.count {
+                switch start {
+                case .zeros: break
+                case .ones: parameters[place] = 1
+                case .uniform(let bound): parameters[place] = (2 * generator.uniformFloat() - 1) * bound
+                case .normal(let deviation): parameters[place] = deviation * Self.normal(&generator)
+                }
+            }
+        }
+        return parameters
+    }
+
+    /// A standard normal number to about 2⁻²⁴: the sum of twelve uniform ones less six.
+    private static func normal(_ generator: inout SeededGenerator) -> Float {
+        (0..<12).reduce(Float(-6)) { sum, _ in sum + generator.uniformFloat() }
+    }
+}

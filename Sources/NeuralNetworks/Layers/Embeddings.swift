@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of a table for tokens, and learned positions, forward and backward.
+
+import Tensors
+
+/// y[t] = table[token[t]], zero for the padding token.
+///
+/// Shapes: tokens `[time]`, table `[vocabulary, width]`, y `[time, width]`. A token outside the vocabulary is refused where
+/// the examples are checked, before any pass.
+package struct Embedding: Layer {
+    package static let kind = "embedding"
+    package var vocabulary: Int
+    package var width: Int
+    /// The token whose row is zero and is not trained; nil: none.
+    package var padding: Int?
+
+    package init(_ vocabulary: Int, width: Int, padding: Int? = nil) {
+        self.vocabulary = vocabulary
+        self.width = width
+        self.padding = padding
+    }
+
+    package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
+        let input = try single(inputs)
+        guard input.holdsTokens, input.sizes.count == 1 else {
+            throw ShapeError("embedding takes tokens [time], not \(input)")
+        }
+        guard vocabulary >= 1, width >= 1, padding.map({ (0..<vocabulary).contains($0) }) ?? true else {
+            throw ShapeError(
+                "embedding needs a vocabulary and a width of at least 1, and padding within the vocabulary")
+        }
+        return Shape([input.sizes[0], width])
+    }
+
+    package func parameters(_ inputs: [Shape]) -> [ParameterDeclaration] {
+        [ParameterDeclaration("weight", [vocabulary, width], .normal(deviation: 1 / Float(width).squareRoot()))]
+    }
+
+    package func makeOperation(_ context: OperationContext) -> Operation { EmbeddingOperation(self, context) }
+}
+
+private final class EmbeddingOperation: Operation {
+    private let width: Int
+    private let padding: Int
+    private let table: Floats
+    private let tableGradient: Floats?
+
+    init(_ layer: Embedding, _ context: OperationContext) {
+        width = layer.width
+        padding = layer.padding ?? -1
+        table = context.parameters[0]
+        tableGradient = context.gradients.first
+        super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
+    }
+
+    override var readsInputs: Bool { true }
+
+    override func forward(_ examples: Range<Int>) {
+        // y[t] = table[token[t]]
+        TokenTable.gather(
+            inputs[0].integers(examples), padding: padding, table: table, width: width, into: output.floats(examples))
+    }
+
+    override func backward(_ examples: Range<Int>) {
+        guard let outputGradient, let tableGradient else { return }
+        // dtable[token[t]] += dy[t]
+        TokenTable.scatter(
+            inputs[0].integers(examples), padding: padding, factor: 1, gradient: outputGradient.floats(examples),
+            width: width, into: tableGradient)
+    }
+}
+
+/// y[t] = x[t] + p[t] with one trained row for each place.
+///
+/// Shapes: x and y `[time, width]`, p `[time, width]`.
+package struct LearnedPositions: Layer {
+    package static let kind = "learnedPositions"
+
+    package init() {}
+
+    package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
+        let input = try single(inputs)
+        guard input.sizes.count == 2, !input.holdsTokens else {
+            throw ShapeError("learnedPositions takes [time, features], not \(input)")
+        }
+        return input
+    }
+
+    package func parameters(_ inputs: [Shape]) -> [ParameterDeclaration] {
+        [ParameterDeclaration("weight", inputs[0].sizes, .normal(deviation: 0.02))]
+    }
+
+    package func makeOperation(_ context: OperationContext) -> Operation { LearnedPositionsOperation(context) }
+}
+
+private final class LearnedPositionsOperation: Operation {
+    private let positions: Floats
+    private let positionsGradient: Floats?
+
+    init(_ context: OperationContext) {
+        positions = context.parameters[0]
+        positionsGradient = context.gradients.first
+        super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
+    }
+
+    override func forward(_ examples: Range<Int>) {
+        let y = output.floats(examples)
+        // y[b,t] = x[b,t] + p[t]: the table of positions is a bias of time·width values
+        y.copy(from: inputs[0].floats(examples))
+        addRows(positions, to: y)
+    }
+
+    override func backward(_ examples: Range<Int>) {
+        guard let dy = outputGradient?.floats(examples) else { return }
+        // dp[t] += Σ_b dy[b,t]; dx = dy
+        if let positionsGradient { addColumnSums(of: dy, to: positionsGradient) }
+        inputGradients[0]?.floats(examples).copy(from: dy)
+    }
+}

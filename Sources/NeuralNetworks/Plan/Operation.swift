@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A layer compiled for one worker: what it computes forward and backward over a part of the worker's examples.
+
+import Tensors
+
+/// What one training step tells every operation.
+package struct Step: Sendable {
+    /// Tells the dropout masks of this step from all others.
+    package var dropoutKey: UInt64
+    /// The place in the batch of the worker's first example.
+    package var firstExample: Int
+
+    package init(dropoutKey: UInt64, firstExample: Int) {
+        self.dropoutKey = dropoutKey
+        self.firstExample = firstExample
+    }
+}
+
+/// A layer compiled for one worker.
+///
+/// A step is ``begin(_:)``, ``forward(_:)`` over consecutive parts of the worker's share, ``backward(_:)`` over
+/// the same parts, ``end()``. An operation reads its input slots and writes its output slot; in the backward direction it
+/// reads `outputGradient`, overwrites the input gradients that are wanted, and adds to the gradients of its parameters.
+/// It never writes to `outputGradient`: an edge may have several consumers.
+package class Operation {
+    package let inputs: [Slot]
+    package let output: Slot
+    /// ∂loss/∂output; nil in inference, and where no parameter lies before.
+    package internal(set) var outputGradient: Slot?
+    /// ∂loss/∂input for each input; nil where nobody wants it.
+    package internal(set) var inputGradients: [Slot?] = []
+    /// Whether the backward direction reads the inputs; they are then kept.
+    package var readsInputs: Bool { false }
+    /// Whether the backward direction reads the output; it is then kept.
+    package var readsOutput: Bool { false }
+    /// What forward leaves for backward, besides inputs and output.
+    package var saved: [Slot] { [] }
+    /// Memory that one call of backward writes and reads.
+    package var backwardTemporaries: [Slot] { [] }
+    /// Whether output and input are the same memory, so that there is nothing to do.
+    package var isView: Bool { false }
+    /// The names of the library's implementations, for the test that refuses slow ones.
+    package var implementations: [String] { [] }
+
+    init(inputs: [Slot], output: Slot) {
+        self.inputs = inputs
+        self.output = output
+    }
+
+    package func begin(_ step: Step) {}
+    package func forward(_ examples: Range<Int>) {}
+    package func backward(_ examples: Range<Int>) {}
+    package func end() {}
+
+    /// Private mode, in place of ``backward(_:)``: overwrites the input gradients and adds each patient's squared
+    /// gradient norm to `patients`, without touching the gradients of the parameters.
+    ///
+    /// As it stands it is right for a layer without parameters.
+    package func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) { backward(examples) }
+
+    /// Private mode, after every operation's ``backwardPrivately(_:_:)``, for all examples of the share: adds
+    /// Σ factor·(the patient's gradient) to the gradients of the parameters. May overwrite `outputGradient`.
+    package func addClipped(_ examples: Range<Int>, _ patients: Patients) {}
+
+    /// What ``addClipped(_:_:)`` reads: it is kept until then.
+    package var readByClipping: [Slot] { [] }
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model compiled for one worker: its operations, the order of its chunks, and one block of memory.
+
+package import Tensors
+
+/// A graph compiled for one worker and up to `capacity` examples.
+///
+/// Neighbouring operations on images form a *stage* that runs a few examples at a time, so that full-size maps stay in
+/// the cache and only what the backward direction reads is kept for all examples; the other stages take the whole share.
+/// After the first step with a number of examples nothing is allocated.
+package final class Plan {
+    package let graph: Graph
+    package let capacity: Int
+    /// Slots of the model's inputs, to be filled before ``forward(examples:step:)``.
+    package let inputs: [Slot]
+    /// Slots of the model's outputs.
+    package let outputs: [Slot]
+    /// Slots of ∂loss/∂output, to be filled before ``backward(examples:)``; empty in inference.
+    package private(set) var outputGradients: [Slot] = []
+    /// Slots of ∂loss/∂input, for the inputs whose gradient was asked for.
+    package private(set) var inputGradients: [Slot?] = []
+    private var operations: [Operation] = []
+    private var stages: [Stage] = []
+    /// What to add after each operation's backward: a second consumer's part of a gradient.
+    private var additions: [[(part: Slot, total: Slot)]] = []
+    private var memory = FloatBuffer(count: 0)
+    private let scratch = Scratch()
+
+    private struct Stage {
+        var operations: Range<Int>
+        var chunk: Int
+    }
+
+    /// What a plan is compiled for.
+    package struct Options {
+        package var capacity: Int
+        package var isTraining: Bool
+        package var kernels: KernelSet = .fastest
+        /// Whether the gradients of the inputs are wanted too.
+        package var wantsInputGradients = false
+
+        package init(capacity: Int, isTraining: Bool) {
+            self.capacity = capacity
+            self.isTraining = isTraining
+        }
+    }
+
+    /// - Parameters:
+    ///   - parameters: `[graph.parameterCount]`, read at every step.
+    ///   - gradients: `[graph.parameterCount]`, to which a step adds; nil in inference.
+    package init(_ graph: Graph, _ options: Options, parameters: Floats, gradients: Floats?) {
+        precondition(options.capacity >= 1 && (gradients != nil) == options.isTraining, "options disagree")
+        self.graph = graph
+        capacity = options.capacity
+        let inputs = graph.inputShapes.map { shape in
+            Slot(shape, lengths: shape.sizes.count <= 2 ? SequenceLengths(capacity: options.capacity) : nil)
+        }
+        self.inputs = inputs
+        var operations: [Operation] = []
+        let scratch = scratch
+        var edges = inputs
+        let wanted = Self.wantedGradients(graph, options)
+        for (index, node) in graph.nodes.enumerated() {
+            let nodeInputs = node.inputs.map { edges[$0] }
+            let prepared = nodeInputs.map { slot -> Slot in
+                guard slot.layout == .blocked, !(node.layer is any BlockedLayer) else { return slot }
+                let copy = LayoutChange(slot, to: .plain, scratch: scratch)
+                operations.append(copy)
+                return copy.output
+            }
+            let slices = graph.slicesOfNode[index].map { graph.slices[$0] }
+            let (masked, masks) = Self.poolFusion(graph, index)
+            let operation = node.layer.makeOperation(
+                OperationContext(
+                    inputs: prepared, outputShape: graph.shapes[inputs.count + index],
+                    parameters: slices.map { parameters[$0.offset..<$0.offset + $0.count] },
+                    gradients: gradients.map { all in slices.map { all[$0.offset..<$0.offset + $0.count] } } ?? [],
+                    capacity: options.capacity, isTraining: options.isTraining,
+                    wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
+                    node: index, poolMasksReLU: masked, masksReLU: masks))
+            operations.append(operation)
+            edges.append(operation.output)
+        }
+        self.operations = operations
+        outputs = graph.outputs.map { edges[$0] }
+        precondition(outputs.allSatisfy { $0.layout == .plain }, "a model's output is plain")
+        makeStages()
+        additions = .init(repeating: [], count: operations.count)
+        if options.isTraining { makeGradients(wanted: wanted, edges: edges) }
+        placeMemory()
+    }
+
+    /// The names of the library's implementations; complete after the first step.
+    package var implementations: [String] { operations.flatMap(\.implementations) }
+    /// Bytes of the plan's own memory: activations, gradients of activations, and scratch.
+    package var byteCount: Int { memory.count * MemoryLayout<Float>.stride + scratch.byteCount }
+
+    /// Runs the model over the first `examples` examples of the input slots.
+    package func forward(examples: Int, step: Step) {
+        precondition(examples <= capacity, "\(examples) examples in a plan for \(capacity)")
+        for operation in operations { operation.begin(step) }
+        guard examples > 0 else { return }
+        for stage in stages {
+            for start in stride(from: 0, to: examples, by: stage.chunk) {
+                let chunk = start..<min(start + stage.chunk, examples)
+                for index in stage.operations { operations[index].forward(chunk) }
+            }
+        }
+    }
+
+    /// Adds ∂loss/∂parameters to the gradients, from the output gradients.
+    package func backward(examples: Int) {
+        if examples > 0 {
+            for stage in stages.reversed() {
+                for start in stride(from: 0, to: examples, by: stage.chunk) {
+                    let chunk = start..<min(start + stage.chunk, examples)
+                    for index in stage.operations.reversed() where operations[index].outputGradient != nil {
+                        operations[index].backward(chunk)
+                        for (part, total) in additions[index] { add(part.floats(chunk), to: total.floats(chunk)) }
+                    }
+                }
+            }
+        }
+        for operation in operations { operation.end() }
+    }
+}
+
+// Compiling: gradients, stages, memory.
+extension Plan {
+    /// Whether ∂loss/∂edge is wanted, for every edge: where a parameter, or an input that asks, lies at or before it.
+    private static func wantedGradients(_ graph: Graph, _ options: Options) -> [Bool] {
+        var wanted = graph.inputShapes.map { options.wantsInputGradients && !$0.holdsTokens }
+        for (index, node) in graph.nodes.enumerated() {
+            wanted.append(!graph.slicesOfNode[index].isEmpty || node.inputs.contains { wanted[$0] })
+        }
+        return options.isTraining ? wanted : wanted.map { _ in false }
+    }
+
+    /// Whether a convolution's ReLU is masked by the max pooling that alone follows it, and whether a pooling does that.
+    /// Max and ReLU commute, and the pooled map is a quarter of the size or less.
+    private static func poolFusion(_ graph: Graph, _ index: Int) -> (masked: Bool, masks: Bool) {
+        let first = graph.inputShapes.count
+        func isFused(convolution: Int) -> Bool {
+            guard let layer = graph.nodes[convolution].layer as? any ConvolutionLayer, layer.activation == .relu,
+                !graph.outputs.contains(first + convolution)
+            else { return false }
+            let consumers = graph.nodes.filter { $0.inputs.contains(first + convolution) }
+            guard consumers.count == 1, let pool = consumers[0].layer as? any PoolingLayer else { return false }
+            return pool.poolingKind == .maximum
+        }
+        let source = graph.nodes[index].inputs[0] - first
+        return (
+            isFused(convolution: index),
+            source >= 0 && graph.nodes[index].layer is any PoolingLayer && isFused(convolution: source)
+        )
+    }
+
+    private func makeStages() {
+        func isSpatial(_ operation: Operation) -> Bool {
+            !operation.isView && (operation.output.shape.isSpatial || operation.inputs[0].shape.isSpatial)
+        }
+        var start = 0
+        while start < operations.count {
+            let spatial = isSpatial(operations[start])
+            var end = start + 1
+            while end < operations.count, isSpatial(operations[end]) == spatial { end += 1 }
+            let largest = operations[start..<end].map { $0.inputs[0].count + $0.output.count }.max() ?? 1
+            let chunk = spatial ? min(max(Self.chunkFloats / largest, 1), capacity) : capacity
+            stages.append(Stage(operations: start..<end, chunk: chunk))
+            start = end
+        }
+    }
+
+    /// Two megabytes: what a chunk's input and output may take of the second-level caches.
+    private static let chunkFloats = 512 * 1024
+
+    /// Gives every edge that wants one a gradient slot. The consumer that runs first in the backward direction
+    /// overwrites it; each further one writes a part of its own, which is then added.
+    private func makeGradients(wanted: [Bool], edges: [Slot]) {
+        var gradients: [ObjectIdentifier: Slot] = [:]
+        let wantedSlots = Set(zip(edges, wanted).filter(\.1).map { ObjectIdentifier($0.0) })
+        let copies = Set(operations.filter { $0 is LayoutChange }.map { ObjectIdentifier($0.output) })
+        for output in outputs where wantedSlots.contains(ObjectIdentifier(output)) {
+            gradients[ObjectIdentifier(output)] = Slot(output.shape)
+        }
+        outputGradients = outputs.compactMap { gradients[ObjectIdentifier($0)] }
+        for index in operations.indices.reversed() {
+            let operation = operations[index]
+            guard let gradient = gradients[ObjectIdentifier(operation.output)] else {
+                operation.inputGradients = operation.inputs.map { _ in nil }
+                continue
+            }
+            operation.outputGradient = gradient
+            operation.inputGradients = operation.inputs.map { input in
+                let key = ObjectIdentifier(input)
+                guard wantedSlots.contains(key) || copies.contains(key) else { return nil }
+                if let total = gradients[key] {
+                    let part = Slot(input.shape, layout: input.layout)
+                    additions[index].append((part, total))
+                    return part
+                }
+                let slot =
+                    operation.isView
+                    ? Slot(viewOf: gradient, as: input.shape) : Slot(input.shape, layout: input.layout)
+                gradients[key] = slot
+                return slot
+            }
+        }
+        inputGradients = inputs.map { gradients[ObjectIdentifier($0)] }
+    }
+
+    /// Times of a step: the inputs are filled at 0, operation i runs forward at i + 1, the loss is taken at n + 1, and
+    /// operation i runs backward at 2n + 1 − i.
+    private func placeMemory() {
+        let count = operations.count
+        var storages: [ObjectIdentifier: SlotStorage] = [:]
+        func use(_ slot: Slot?, at time: Int) {
+            guard let storage = slot?.storage else { return }
+            storages[ObjectIdentifier(storage)] = storage
+            storage.uses.append(time)
+        }
+        for slot in inputs { use(slot, at: 0) }
+        for (index, operation) in operations.enumerated() {
+            let (forward, backward) = (index + 1, 2 * count + 1 - index)
+            for slot in operation.inputs + [operation.output] + operation.saved { use(slot, at: forward) }
+            guard operation.outputGradient != nil else { continue }
+            for slot in operation.saved + operation.backwardTemporaries { use(slot, at: backward) }
+            if operation.readsInputs { for slot in operation.inputs { use(slot, at: backward) } }
+            if operation.readsOutput { use(operation.output, at: backward) }
+            use(operation.outputGradient, at: backward)
+            for slot in operation.inputGradients { use(slot, at: backward) }
+            for (part, total) in additions[index] {
+                use(part, at: backward)
+                use(total, at: backward)
+            }
+        }
+        for slot in outputs + outputGradients { use(slot, at: count + 1) }
+        for slot in inputGradients { use(slot, at: 2 * count + 2) }
+        let phases = phasesOfTimes()
+        var requests: [MemoryRequest] = []
+        for storage in storages.values.sorted(by: { ($0.uses[0], $0.count) < ($1.uses[0], $1.count) }) {
+            let used = Set(storage.uses.map { phases[$0].number })
+            storage.isKept = used.count > 1
+            let (first, last) = (storage.uses.min() ?? 0, storage.uses.max() ?? 0)
+            let times = storage.isKept ? phases[first].times.lowerBound...phases[last].times.upperBound : first...last
+            let examples = storage.isKept ? capacity : phases[first].chunk
+            requests.append(MemoryRequest(storage: storage, floats: storage.count * examples, times: times))
+        }
+        let total = MemoryRequest.place(&requests)
+        memory = FloatBuffer(count: total)
+        for request in requests {
+            request.storage.memory = memory.floats[request.offset..<request.offset + request.floats]
+        }
+    }
+
+    /// The stage and direction that each time belongs to, with the times it covers.
+    private func phasesOfTimes() -> [(number: Int, times: ClosedRange<Int>, chunk: Int)] {
+        let count = operations.count
+        var phases = [(number: Int, times: ClosedRange<Int>, chunk: Int)](
+            repeating: (-1, 0...0, capacity), count: 2 * count + 3)
+        for time in [0, count + 1, 2 * count + 2] { phases[time] = (-1 - time, time...time, capacity) }
+        for (number, stage) in stages.enumerated() {
+            let forward = stage.operations.lowerBound + 1...stage.operations.upperBound
+            let backward = 2 * count + 2 - stage.operations.upperBound...2 * count + 1 - stage.operations.lowerBound
+            for time in forward { phases[time] = (2 * number, forward, stage.chunk) }
+            for time in backward { phases[time] = (2 * number + 1, backward, stage.chunk) }
+        }
+        return phases
+    }
+}
+
+/// A block of memory with the times at which it must be its owner's alone.
+private struct MemoryRequest {
+    let storage: SlotStorage
+    let floats: Int
+    let times: ClosedRange<Int>
+    var offset = 0
+
+    /// Gives every request the lowest place that no request of an overlapping time has, the largest first; returns the
+    /// floats needed in all. Places lie on 64-byte boundaries.
+    static func place(_ requests: inout [MemoryRequest]) -> Int {
+        let order = requests.indices.sorted {
+            (requests[$1].floats, requests[$0].times.lowerBound, $0)
+                < (requests[$0].floats, requests[$1].times.lowerBound, $1)
+        }
+        var placed: [Int] = []
+        var total = 0
+        for index in order {
+            let neighbours = placed.filter { requests[$0].times.overlaps(requests[index].times) }
+                .sorted { requests[$0].offset < requests[$1].offset }
+            var offset = 0
+            for neighbour in neighbours where requests[neighbour].offset < offset + requests[index].floats {
+                offset = max(offset, (requests[neighbour].offset + requests[neighbour].floats + 15) & ~15)
+            }
+            requests[index].offset = offset
+            total = max(total, offset + requests[index].floats)
+            placed.append(index)
+        }
+        return (total + 15) & ~15
+    }
+}
