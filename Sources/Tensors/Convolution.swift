@@ -182,15 +182,58 @@ package final class Convolution {
     package func backwardWeights(_ x: Floats, gradient dy: Floats, examples: Int) {
         precondition(
             x.count == examples * shape.sourceCount && dy.count == examples * shape.targetCount, "shapes disagree")
-        guard usesLibrary else { return backwardWeightsPortable(x, dy, examples) }
+        guard usesLibrary else {
+            return addGradientPortable(
+                x, dy, examples, weights: plain.floats, bias: shape.hasBias ? biasTotal.floats : nil)
+        }
         let variant = variant(examples)
         guard let primitive = variant.backwardWeights else { preconditionFailure("no weight gradient: \(shape)") }
         let target = variant.hasTotal ? variant.fresh.floats : variant.total.floats
         let bias = shape.hasBias ? biasFresh.floats : nil
         unsafe primitive.run(x.start, dy.start, target.start, bias?.start)
-        if variant.hasTotal { add(target, to: variant.total.floats) }
-        if let bias { add(bias, to: biasTotal.floats) }
+        if variant.hasTotal { Tensors.add(target, to: variant.total.floats) }
+        if let bias { Tensors.add(bias, to: biasTotal.floats) }
         variant.hasTotal = true
+    }
+
+    /// Floats of one patient's gradient of weights and bias, as ``patientGradient(_:gradient:examples:into:)`` leaves it.
+    package var patientGradientCount: Int {
+        (usesLibrary ? variant(1).fresh.count : shape.weightCount) + (shape.hasBias ? shape.outputChannels : 0)
+    }
+
+    /// The gradient of weights and bias over these examples, overwritten, in whatever order the kernels like.
+    ///
+    /// Its sum of squares is the gradient's; apart from that it is only good for
+    /// ``add(patientGradient:examples:factor:)``.
+    package func patientGradient(_ x: Floats, gradient dy: Floats, examples: Int, into gradient: Floats) {
+        precondition(
+            x.count == examples * shape.sourceCount && dy.count == examples * shape.targetCount
+                && gradient.count == patientGradientCount, "shapes disagree")
+        let weightCount = gradient.count - (shape.hasBias ? shape.outputChannels : 0)
+        let (weights, bias) = (gradient[0..<weightCount], gradient[weightCount..<gradient.count])
+        guard usesLibrary else {
+            gradient.fill(with: 0)
+            return addGradientPortable(x, dy, examples, weights: weights, bias: shape.hasBias ? bias : nil)
+        }
+        guard let primitive = variant(examples).backwardWeights else {
+            preconditionFailure("no weight gradient: \(shape)")
+        }
+        unsafe primitive.run(x.start, dy.start, weights.start, shape.hasBias ? bias.start : nil)
+    }
+
+    /// Adds factor·(a patient's gradient of so many examples) to the step's sums.
+    package func add(patientGradient gradient: Floats, examples: Int, factor: Float) {
+        precondition(gradient.count == patientGradientCount, "shapes disagree")
+        let weightCount = gradient.count - (shape.hasBias ? shape.outputChannels : 0)
+        if usesLibrary {
+            let variant = variant(examples)
+            if !variant.hasTotal { variant.total.clear() }
+            variant.hasTotal = true
+            Tensors.add(factor, times: gradient[0..<weightCount], to: variant.total.floats)
+        } else {
+            Tensors.add(factor, times: gradient[0..<weightCount], to: plain.floats)
+        }
+        if shape.hasBias { Tensors.add(factor, times: gradient[weightCount..<gradient.count], to: biasTotal.floats) }
     }
 
     /// Adds the step's sums to the flat gradients.
@@ -198,12 +241,12 @@ package final class Convolution {
         if usesLibrary {
             for variant in variants where variant.hasTotal {
                 unsafe variant.backwardWeights?.unpack(variant.total.floats.start, into: plain.floats)
-                add(plain.floats, to: weightGradient)
+                Tensors.add(plain.floats, to: weightGradient)
             }
         } else {
-            add(plain.floats, to: weightGradient)
+            Tensors.add(plain.floats, to: weightGradient)
         }
-        if let biasGradient { add(biasTotal.floats, to: biasGradient) }
+        if let biasGradient { Tensors.add(biasTotal.floats, to: biasGradient) }
     }
 
     private func variant(_ examples: Int) -> Variant {
@@ -243,15 +286,17 @@ extension Convolution {
         }
     }
 
-    private func backwardWeightsPortable(_ x: Floats, _ dy: Floats, _ examples: Int) {
+    private func addGradientPortable(
+        _ x: Floats, _ dy: Floats, _ examples: Int, weights: Floats, bias: Floats?
+    ) {
         var window = shape.window.portable
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             unsafe consilium_convolution_backward_weights(
                 &window, shape.groups, shape.inputChannels, shape.outputChannels,
                 x.rows(example..<example + 1, width: shape.sourceCount).start,
-                dy.rows(example..<example + 1, width: shape.targetCount).start, plain.floats.start,
-                shape.hasBias ? biasTotal.floats.start : nil, true, columns.start)
+                dy.rows(example..<example + 1, width: shape.targetCount).start, weights.start, bias?.start, true,
+                columns.start)
         }
     }
 }

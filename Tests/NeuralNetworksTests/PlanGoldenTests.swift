@@ -117,6 +117,31 @@ import Testing
         }
     }
 
+    @Test(arguments: KernelSet.all) func batchNormalisationMatchesPyTorch(kernels: KernelSet) throws {
+        try GoldenVectors.forEach(["batchnorm2d_train"]) { name, golden in
+            let channels = try golden.file.tensor("param.weight").shape[0]
+            let graph = try Graph(input: try Self.shape(golden.file), layers: [BatchNorm()])
+            let run = PlanRun(
+                graph,
+                parameters: [
+                    "0.weight": try golden.file.floats("param.weight"), "0.bias": try golden.file.floats("param.bias"),
+                    "0.running_mean": .init(repeating: 0, count: channels),
+                    "0.running_var": .init(repeating: 1, count: channels),
+                ], inputs: [try golden.file.floats("input.0")], cotangent: try golden.file.floats("cotangent"),
+                examples: try golden.file.tensor("input.0").shape[0], kernels: kernels)
+            #expect(GoldenVectors.agree(run.outputs, try golden.file.values("output")), "\(name) output")
+            #expect(GoldenVectors.agree(run.inputGradient, try golden.file.values("grad.input.0")), "\(name) input")
+            for tensor in ["weight", "bias"] {
+                let expected = try golden.file.values("grad.param.\(tensor)")
+                #expect(GoldenVectors.agree(run.gradients["0.\(tensor)"] ?? [], expected), "\(name) \(tensor)")
+            }
+            for tensor in ["running_mean", "running_var"] {
+                let expected = try golden.file.values("buffer.\(tensor)")
+                #expect(GoldenVectors.agree(run.parameters["0.\(tensor)"] ?? [], expected), "\(name) \(tensor)")
+            }
+        }
+    }
+
     @Test(arguments: KernelSet.all) func embeddingsMatchPyTorch(kernels: KernelSet) throws {
         try GoldenVectors.forEach(["embedding"]) { name, golden in
             let table = try golden.file.tensor("param.weight").shape

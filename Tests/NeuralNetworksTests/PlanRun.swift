@@ -11,6 +11,8 @@ struct PlanRun {
     var inputGradient: [Float]
     /// The gradient of every named tensor.
     var gradients: [String: [Float]] = [:]
+    /// Every named tensor after the pass: running statistics change.
+    var parameters: [String: [Float]] = [:]
     var implementations: [String]
 
     /// Runs `graph` over `examples` examples in a plan with room for `capacity`.
@@ -23,7 +25,7 @@ struct PlanRun {
     init(
         _ graph: Graph, parameters: [String: [Float]], inputs: [[Float]], lengths: [Int]? = nil, cotangent: [Float],
         examples: Int, capacity: Int? = nil, kernels: KernelSet = .fastest,
-        step: Step = Step(dropoutKey: 1, firstExample: 0)
+        step: Step? = nil
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -50,7 +52,8 @@ struct PlanRun {
             }
             for example in range { slot.lengths?[example] = lengths?[example] ?? slot.shape.sizes[0] }
         }
-        plan.forward(examples: examples, step: step)
+        plan.forward(
+            examples: examples, step: step ?? Step(dropoutKey: 1, firstExample: 0, batchExamples: examples))
         outputs = plan.outputs[0].floats(range).array
         if let target = plan.outputGradients.first?.floats(range) {
             precondition(cotangent.count == target.count, "\(cotangent.count) cotangents for \(target.count) outputs")
@@ -59,7 +62,9 @@ struct PlanRun {
         plan.backward(examples: examples)
         inputGradient = plan.inputGradients[0]?.floats(range).array ?? []
         for slice in graph.slices {
-            gradients[slice.name] = gradient.floats[slice.offset..<slice.offset + slice.count].array
+            let place = slice.offset..<slice.offset + slice.count
+            gradients[slice.name] = gradient.floats[place].array
+            self.parameters[slice.name] = flat.floats[place].array
         }
         implementations = plan.implementations
     }

@@ -32,6 +32,8 @@ package struct Graph: Sendable {
     package let slices: [ParameterSlice]
     package let parameterCount: Int
     private let starts: [ParameterDeclaration.Start]
+    /// The parts of the flat vector that training moves, in order and with neighbours joined.
+    package let trainedRanges: [Range<Int>]
     /// The slices of each node.
     let slicesOfNode: [Range<Int>]
 
@@ -42,6 +44,7 @@ package struct Graph: Sendable {
         var slices: [ParameterSlice] = []
         var starts: [ParameterDeclaration.Start] = []
         var ranges: [Range<Int>] = []
+        var trained: [Range<Int>] = []
         var offset = 0
         for node in nodes {
             precondition(node.inputs.allSatisfy { $0 >= 0 && $0 < shapes.count }, "an input that comes later")
@@ -58,6 +61,11 @@ package struct Graph: Sendable {
                 let name = "\(node.name).\(declaration.name)"
                 slices.append(ParameterSlice(name: name, shape: declaration.shape, offset: offset))
                 starts.append(declaration.start)
+                if declaration.isTrained, let last = trained.last, last.upperBound == offset {
+                    trained[trained.count - 1] = last.lowerBound..<offset + declaration.count
+                } else if declaration.isTrained {
+                    trained.append(offset..<offset + declaration.count)
+                }
                 offset += declaration.count
             }
             ranges.append(first..<slices.count)
@@ -70,6 +78,7 @@ package struct Graph: Sendable {
         self.slices = slices
         self.starts = starts
         slicesOfNode = ranges
+        trainedRanges = trained
         parameterCount = offset
     }
 

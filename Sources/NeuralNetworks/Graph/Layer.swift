@@ -36,6 +36,8 @@ package struct ParameterDeclaration: Hashable, Sendable {
     package let name: String
     package let shape: [Int]
     package let start: Start
+    /// Whether training moves it along its gradient; the running statistics of a normalisation are not.
+    package let isTrained: Bool
 
     /// The first values of a parameter.
     package enum Start: Hashable, Sendable {
@@ -47,10 +49,11 @@ package struct ParameterDeclaration: Hashable, Sendable {
         case normal(deviation: Float)
     }
 
-    package init(_ name: String, _ shape: [Int], _ start: Start) {
+    package init(_ name: String, _ shape: [Int], _ start: Start, isTrained: Bool = true) {
         self.name = name
         self.shape = shape
         self.start = start
+        self.isTrained = isTrained
     }
 
     package var count: Int { shape.reduce(1, *) }
@@ -65,7 +68,7 @@ package struct ParameterDeclaration: Hashable, Sendable {
 package struct OperationContext {
     package let inputs: [Slot]
     package let outputShape: Shape
-    /// The parameters, in the order they were declared; shared by all workers, and only read.
+    /// The parameters, in the order they were declared; shared by all workers, and only read during a step.
     package let parameters: [Floats]
     /// The gradients of the parameters, this worker's own; empty in inference.
     package let gradients: [Floats]
@@ -82,6 +85,10 @@ package struct OperationContext {
     package let poolMasksReLU: Bool
     /// Whether this layer, a max pooling, masks for the layer before it.
     package let masksReLU: Bool
+    package let isPrivate: Bool
+    /// What the workers of the batch share, and which of them this is.
+    package let exchange: WorkerExchange
+    package let worker: Int
 
     /// A slot for the output, in a layout.
     func output(_ layout: Layout = .plain, keepsLengths: Bool = false) -> Slot {

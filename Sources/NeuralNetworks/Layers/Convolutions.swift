@@ -126,6 +126,10 @@ private final class ConvolveOperation: Operation {
     private let isMaskedByPool: Bool
     private let z: Slot?
     private let dz: Slot?
+    /// Private mode: every patient's gradient, where that is smaller than keeping ∂loss/∂z.
+    private let kept: KeptGradients?
+    /// Private mode: one patient's gradient, where they are not kept.
+    private let dropped: FloatBuffer
 
     init(_ layer: Convolve, _ context: OperationContext) {
         activation = layer.activation
@@ -157,13 +161,19 @@ private final class ConvolveOperation: Operation {
         z = context.isTraining && layer.activation.backwardReadsInput ? Slot(output.shape, layout: output.layout) : nil
         let needsOwnGradient = context.isTraining && layer.activation != .linear && !context.poolMasksReLU
         dz = needsOwnGradient ? Slot(output.shape, layout: output.layout) : nil
+        let gradientCount = context.isPrivate ? convolution.patientGradientCount : 0
+        kept = context.isPrivate && gradientCount <= output.count ? KeptGradients(count: gradientCount) : nil
+        dropped = FloatBuffer(count: kept == nil ? gradientCount : 0)
         super.init(inputs: context.inputs, output: output)
     }
 
     override var readsInputs: Bool { true }
     override var readsOutput: Bool { dz != nil && z == nil }
     override var saved: [Slot] { z.map { [$0] } ?? [] }
-    override var backwardTemporaries: [Slot] { dz.map { [$0] } ?? [] }
+    override var backwardTemporaries: [Slot] { [dz, kept?.slot].compactMap(\.self) }
+    override var readByClipping: [Slot] {
+        kept.map { [$0.slot] } ?? [inputs[0], dz ?? outputGradient].compactMap(\.self)
+    }
     override var implementations: [String] { convolution.implementations }
 
     override func begin(_ step: Step) {
@@ -180,25 +190,58 @@ private final class ConvolveOperation: Operation {
     }
 
     override func backward(_ examples: Range<Int>) {
-        guard let outputGradient else { return }
-        let dy = outputGradient.floats(examples)
-        var dz = dy
-        if let slot = self.dz {
-            // y = f(z): dz = dy·f′(z)
-            dz = slot.floats(examples)
-            activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
-        }
+        let dz = preactivationGradient(examples)
         // z[o, p] = bias[o] + Σ w[o, c, i]·x[c, window(p, i)]:
         // dbias[o] += Σ_p dz[o, p]; dw[o, c, i] += Σ_p dz[o, p]·x[c, window(p, i)]
         convolution.backwardWeights(inputs[0].floats(examples), gradient: dz, examples: examples.count)
-        // dx[c, q] = Σ w[o, c, i]·dz[o, p] over the windows p that hold q at place i
-        if let dx = inputGradients[0] {
-            convolution.backwardData(dz, examples: examples.count, into: dx.floats(examples))
-        }
+        backwardData(dz, examples)
+    }
+
+    /// y = f(z): dz = dy·f′(z).
+    private func preactivationGradient(_ examples: Range<Int>) -> Floats {
+        guard let outputGradient else { preconditionFailure("backward without a gradient") }
+        let dy = outputGradient.floats(examples)
+        guard let dz = self.dz?.floats(examples) else { return dy }
+        activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
+        return dz
+    }
+
+    /// dx[c, q] = Σ w[o, c, i]·dz[o, p] over the windows p that hold q at place i.
+    private func backwardData(_ dz: Floats, _ examples: Range<Int>) {
+        guard let dx = inputGradients[0] else { return }
+        convolution.backwardData(dz, examples: examples.count, into: dx.floats(examples))
     }
 
     override func end() {
         guard let weightGradient = gradients.first, outputGradient != nil else { return }
         convolution.finish(weightGradient: weightGradient, biasGradient: gradients.count > 1 ? gradients[1] : nil)
+    }
+
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        let (x, dz) = (inputs[0].floats(examples), preactivationGradient(examples))
+        for patient in patients.within(examples) {
+            let own = patients.examples[patient]
+            let rows = own.lowerBound - examples.lowerBound..<own.upperBound - examples.lowerBound
+            let gradient = kept?.values(patient) ?? dropped.floats
+            // One call over the patient's examples: ‖dw‖² + ‖dbias‖².
+            convolution.patientGradient(
+                x.rows(rows, width: inputs[0].count), gradient: dz.rows(rows, width: output.count),
+                examples: rows.count, into: gradient)
+            patients.add(sumOfSquares(gradient), to: patient)
+        }
+        backwardData(dz, examples)
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        if let kept {
+            for patient in patients.within(examples) where patients.factors[patient] != 0 {
+                convolution.add(
+                    patientGradient: kept.values(patient), examples: patients.examples[patient].count,
+                    factor: patients.factors[patient])
+            }
+        } else if let dz = (dz ?? outputGradient)?.floats(examples) {
+            patients.scale(dz, rowsPerExample: 1, width: output.count, of: examples)
+            convolution.backwardWeights(inputs[0].floats(examples), gradient: dz, examples: examples.count)
+        }
     }
 }

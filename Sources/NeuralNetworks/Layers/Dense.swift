@@ -50,6 +50,7 @@ private final class DenseOperation: Operation {
     private let forwardProduct: ProductFamily
     private let inputProduct: ProductFamily
     private let weightProduct: ProductFamily
+    private let norm: OuterProductNorm
 
     init(_ layer: Dense, _ context: OperationContext) {
         activation = layer.activation
@@ -77,6 +78,8 @@ private final class DenseOperation: Operation {
             (shape.transposesA, shape.accumulates) = (true, true)
             return shape
         }
+        norm = OuterProductNorm(
+            inputWidth: width, outputWidth: units, hasBias: hasBias, scratch: context.scratch, kernels: context.kernels)
         super.init(inputs: context.inputs, output: output)
     }
 
@@ -86,7 +89,9 @@ private final class DenseOperation: Operation {
     override var backwardTemporaries: [Slot] { dz.map { [$0] } ?? [] }
     override var implementations: [String] {
         forwardProduct.implementations + inputProduct.implementations + weightProduct.implementations
+            + norm.implementations
     }
+    override var readByClipping: [Slot] { [inputs[0], dz ?? outputGradient].compactMap(\.self) }
 
     override func forward(_ examples: Range<Int>) {
         let (x, y) = (inputs[0].floats(examples), output.floats(examples))
@@ -99,20 +104,48 @@ private final class DenseOperation: Operation {
     }
 
     override func backward(_ examples: Range<Int>) {
-        guard let outputGradient, let weightGradient else { return }
-        let (x, dy) = (inputs[0].floats(examples), outputGradient.floats(examples))
-        let rows = examples.count * rowsPerExample
-        var dz = dy
-        if let slot = self.dz {
-            // y = f(z): dz[b,u] = dy[b,u]·f′(z[b,u])
-            dz = slot.floats(examples)
-            activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
-        }
+        let dz = preactivationGradient(examples)
+        addGradients(inputs[0].floats(examples), dz)
+        backwardInput(dz, examples)
+    }
+
+    /// y = f(z): dz[b,u] = dy[b,u]·f′(z[b,u]).
+    private func preactivationGradient(_ examples: Range<Int>) -> Floats {
+        guard let outputGradient else { preconditionFailure("backward without a gradient") }
+        let dy = outputGradient.floats(examples)
+        guard let dz = self.dz?.floats(examples) else { return dy }
+        activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
+        return dz
+    }
+
+    private func addGradients(_ x: Floats, _ dz: Floats) {
+        guard let weightGradient else { return }
         // z[b,u] = … + bias[u]: dbias[u] += Σ_b dz[b,u]
         if let biasGradient { addColumnSums(of: dz, to: biasGradient) }
         // z[b,u] = Σᵢ x[b,i]·w[u,i] + …: dw[u,i] += Σ_b dz[b,u]·x[b,i]
-        weightProduct(rows).run(dz, x, into: weightGradient)
-        // the same line: dx[b,i] = Σᵤ dz[b,u]·w[u,i]
-        if let dx = inputGradients[0] { inputProduct(rows).run(dz, weight, into: dx.floats(examples)) }
+        weightProduct(dz.count / units).run(dz, x, into: weightGradient)
+    }
+
+    private func backwardInput(_ dz: Floats, _ examples: Range<Int>) {
+        // z[b,u] = Σᵢ x[b,i]·w[u,i] + …: dx[b,i] = Σᵤ dz[b,u]·w[u,i]
+        if let dx = inputGradients[0] { inputProduct(dz.count / units).run(dz, weight, into: dx.floats(examples)) }
+    }
+
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        let (x, dz) = (inputs[0].floats(examples), preactivationGradient(examples))
+        let width = weight.count / units
+        for patient in patients.within(examples) {
+            let first = (patients.examples[patient].lowerBound - examples.lowerBound) * rowsPerExample
+            let rows = first..<first + patients.examples[patient].count * rowsPerExample
+            let square = norm(x.rows(rows, width: width), dz.rows(rows, width: units), rows: rows.count)
+            patients.add(square, to: patient)
+        }
+        backwardInput(dz, examples)
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        guard let dz = (dz ?? outputGradient)?.floats(examples) else { return }
+        patients.scale(dz, rowsPerExample: rowsPerExample, width: units, of: examples)
+        addGradients(inputs[0].floats(examples), dz)
     }
 }

@@ -44,16 +44,27 @@ private final class EmbeddingOperation: Operation {
     private let padding: Int
     private let table: Floats
     private let tableGradient: Floats?
+    /// Private mode: the sums of one patient's rows of equal tokens, and the place of each token's sum with the mark of the
+    /// patient that it belongs to.
+    private let sums: Slot
+    private var placeOfToken: [Int]
+    private var markOfToken: [Int]
+    private var mark = 0
 
     init(_ layer: Embedding, _ context: OperationContext) {
         width = layer.width
         padding = layer.padding ?? -1
         table = context.parameters[0]
         tableGradient = context.gradients.first
+        sums = Slot(context.outputShape)
+        placeOfToken = .init(repeating: 0, count: context.isPrivate ? layer.vocabulary : 0)
+        markOfToken = placeOfToken
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
     }
 
     override var readsInputs: Bool { true }
+    override var backwardTemporaries: [Slot] { placeOfToken.isEmpty ? [] : [sums] }
+    override var readByClipping: [Slot] { [inputs[0], outputGradient].compactMap(\.self) }
 
     override func forward(_ examples: Range<Int>) {
         // y[t] = table[token[t]]
@@ -67,6 +78,43 @@ private final class EmbeddingOperation: Operation {
         TokenTable.scatter(
             inputs[0].integers(examples), padding: padding, factor: 1, gradient: outputGradient.floats(examples),
             width: width, into: tableGradient)
+    }
+
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        guard let outputGradient else { return }
+        let (tokens, dy, sums) = (inputs[0].integers(examples), outputGradient.floats(examples), sums.floats(examples))
+        let length = inputs[0].count
+        for patient in patients.within(examples) {
+            let own = patients.examples[patient]
+            mark += 1
+            var distinct = 0
+            // A token's row has the gradient Σ dy over the places of the token: add first, then square.
+            for place in (own.lowerBound - examples.lowerBound) * length..<(own.upperBound - examples.lowerBound)
+                * length
+            {
+                let token = Int(tokens[place])
+                guard token != padding else { continue }
+                let row = dy.rows(place..<place + 1, width: width)
+                if markOfToken[token] == mark {
+                    add(row, to: sums.rows(placeOfToken[token]..<placeOfToken[token] + 1, width: width))
+                } else {
+                    (markOfToken[token], placeOfToken[token]) = (mark, distinct)
+                    sums.rows(distinct..<distinct + 1, width: width).copy(from: row)
+                    distinct += 1
+                }
+            }
+            patients.add(sumOfSquares(sums.rows(0..<distinct, width: width)), to: patient)
+        }
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        guard let outputGradient, let tableGradient else { return }
+        for patient in patients.within(examples) where patients.factors[patient] != 0 {
+            let own = patients.examples[patient]
+            TokenTable.scatter(
+                inputs[0].integers(own), padding: padding, factor: patients.factors[patient],
+                gradient: outputGradient.floats(own), width: width, into: tableGradient)
+        }
     }
 }
 

@@ -32,12 +32,15 @@ private final class LayerNormOperation: Operation {
     private let gradients: [Floats]
     /// Mean and 1/√(variance + ε) of each row.
     private let statistics: Slot
+    /// Private mode: every patient's dweight and dbias.
+    private let kept: KeptGradients
 
     init(_ layer: LayerNorm, _ context: OperationContext) {
         epsilon = Float(layer.epsilon)
         parameters = context.parameters
         gradients = context.gradients
         statistics = Slot(Shape([context.outputShape.count / context.parameters[0].count, 2]))
+        kept = KeptGradients(count: 2 * context.parameters[0].count)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
     }
 
@@ -61,9 +64,28 @@ private final class LayerNormOperation: Operation {
             biasGradient: gradients[1])
     }
 
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        guard let outputGradient, let dx = inputGradients[0] ?? discarded else { return }
+        kept.collect(examples, patients) { own, gradient in
+            let width = parameters[0].count
+            Normalization.layerBackward(
+                inputs[0].values(own, of: examples), weight: parameters[0],
+                statistics: statistics.values(own, of: examples), gradient: outputGradient.values(own, of: examples),
+                into: dx.values(own, of: examples), weightGradient: gradient[0..<width],
+                biasGradient: gradient[width..<2 * width])
+        }
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        kept.addClipped(examples, patients, to: gradients)
+    }
+
     /// The kernel makes dx with the sums; where nobody wants it, it goes here.
     private lazy var discarded: Slot? = Slot(output.shape)
-    override var backwardTemporaries: [Slot] { inputGradients[0] == nil ? discarded.map { [$0] } ?? [] : [] }
+    override var backwardTemporaries: [Slot] {
+        [inputGradients[0] == nil ? discarded : nil, kept.slot].compactMap(\.self)
+    }
+    override var readByClipping: [Slot] { [kept.slot] }
 }
 
 /// y = (x − mean)/√(variance + ε)·weight + bias, with the mean and variance of each group of channels.
@@ -102,12 +124,15 @@ private final class GroupNormOperation: Operation {
     private let gradients: [Floats]
     /// Mean and 1/√(variance + ε) of each group.
     private let statistics: Slot
+    /// Private mode: every patient's dweight and dbias.
+    private let kept: KeptGradients
 
     init(_ layer: GroupNorm, _ context: OperationContext) {
         self.layer = layer
         parameters = context.parameters
         gradients = context.gradients
         statistics = Slot(Shape([layer.groups, 2]))
+        kept = KeptGradients(count: 2 * context.parameters[0].count)
         super.init(inputs: context.inputs, output: context.output(context.inputs[0].layout))
     }
 
@@ -126,18 +151,38 @@ private final class GroupNormOperation: Operation {
     }
 
     override func backward(_ examples: Range<Int>) {
+        backward(examples, of: examples, weightGradient: gradients[0], biasGradient: gradients[1])
+    }
+
+    private func backward(_ own: Range<Int>, of part: Range<Int>, weightGradient: Floats, biasGradient: Floats) {
         guard let outputGradient, let dx = inputGradients[0] ?? discarded else { return }
-        for example in examples {
+        for example in own {
             let one = example..<example + 1
             // as for layer norm, with the means over a group and the sums over positions
             Normalization.groupBackward(
-                inputs[0].values(one, of: examples), groups: layer.groups, layout: output.layout, weight: parameters[0],
-                statistics: statistics.values(one, of: examples), gradient: outputGradient.values(one, of: examples),
-                into: dx.values(one, of: examples), weightGradient: gradients[0], biasGradient: gradients[1])
+                inputs[0].values(one, of: part), groups: layer.groups, layout: output.layout, weight: parameters[0],
+                statistics: statistics.values(one, of: part), gradient: outputGradient.values(one, of: part),
+                into: dx.values(one, of: part), weightGradient: weightGradient, biasGradient: biasGradient)
         }
+    }
+
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        kept.collect(examples, patients) { own, gradient in
+            let channels = parameters[0].count
+            backward(
+                own, of: examples, weightGradient: gradient[0..<channels],
+                biasGradient: gradient[channels..<2 * channels])
+        }
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        kept.addClipped(examples, patients, to: gradients)
     }
 
     /// The kernel makes dx with the sums; where nobody wants it, it goes here.
     private lazy var discarded: Slot? = Slot(output.shape, layout: output.layout)
-    override var backwardTemporaries: [Slot] { inputGradients[0] == nil ? discarded.map { [$0] } ?? [] : [] }
+    override var backwardTemporaries: [Slot] {
+        [inputGradients[0] == nil ? discarded : nil, kept.slot].compactMap(\.self)
+    }
+    override var readByClipping: [Slot] { [kept.slot] }
 }

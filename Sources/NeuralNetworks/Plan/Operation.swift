@@ -9,10 +9,13 @@ package struct Step: Sendable {
     package var dropoutKey: UInt64
     /// The place in the batch of the worker's first example.
     package var firstExample: Int
+    /// Examples in the whole batch, over all workers.
+    package var batchExamples: Int
 
-    package init(dropoutKey: UInt64, firstExample: Int) {
+    package init(dropoutKey: UInt64, firstExample: Int, batchExamples: Int) {
         self.dropoutKey = dropoutKey
         self.firstExample = firstExample
+        self.batchExamples = batchExamples
     }
 }
 
@@ -39,6 +42,10 @@ package class Operation {
     package var backwardTemporaries: [Slot] { [] }
     /// Whether output and input are the same memory, so that there is nothing to do.
     package var isView: Bool { false }
+    /// Whether the input's gradient takes the memory of the output's gradient, as its first consumer's.
+    package var passesGradient: Bool { isView }
+    /// What runs before this operation, at the end of the stage before; see ``enter()``.
+    package var collector: Operation? { nil }
     /// The names of the library's implementations, for the test that refuses slow ones.
     package var implementations: [String] { [] }
 
@@ -47,6 +54,11 @@ package class Operation {
         self.output = output
     }
 
+    /// Called once a step before the first forward part of the operations from here on, on every worker, when there is a
+    /// ``collector``: the collector has then seen the whole share.
+    package func enter() {}
+    /// Called once a step after the last backward part of the operations from here on, when there is a ``collector``.
+    package func leave() {}
     package func begin(_ step: Step) {}
     package func forward(_ examples: Range<Int>) {}
     package func backward(_ examples: Range<Int>) {}

@@ -25,6 +25,8 @@ package final class Plan {
     private var additions: [[(part: Slot, total: Slot)]] = []
     private var memory = FloatBuffer(count: 0)
     private let scratch = Scratch()
+    private let isPrivate: Bool
+    private let largestPatient: Int
 
     private struct Stage {
         var operations: Range<Int>
@@ -38,6 +40,13 @@ package final class Plan {
         package var kernels: KernelSet = .fastest
         /// Whether the gradients of the inputs are wanted too.
         package var wantsInputGradients = false
+        /// Whether gradients are clipped by patient: ``Plan/backwardPrivately(examples:patients:)``.
+        package var isPrivate = false
+        /// The most examples one patient has; only private plans ask.
+        package var largestPatient = 1
+        /// The batch's other workers, for layers that mix examples; nil: this worker has the whole batch.
+        package var exchange: WorkerExchange?
+        package var worker = 0
 
         package init(capacity: Int, isTraining: Bool) {
             self.capacity = capacity
@@ -58,6 +67,9 @@ package final class Plan {
         self.inputs = inputs
         var operations: [Operation] = []
         let scratch = scratch
+        let exchange = options.exchange ?? WorkerExchange(team: nil)
+        isPrivate = options.isPrivate
+        largestPatient = options.isPrivate ? options.largestPatient : 1
         var edges = inputs
         let wanted = Self.wantedGradients(graph, options)
         for (index, node) in graph.nodes.enumerated() {
@@ -77,13 +89,19 @@ package final class Plan {
                     gradients: gradients.map { all in slices.map { all[$0.offset..<$0.offset + $0.count] } } ?? [],
                     capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
-                    node: index, poolMasksReLU: masked, masksReLU: masks))
+                    node: index, poolMasksReLU: masked, masksReLU: masks, isPrivate: options.isPrivate,
+                    exchange: exchange, worker: options.worker))
+            if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)
             edges.append(operation.output)
         }
+        for output in graph.outputs where edges[output].layout == .blocked {
+            let copy = LayoutChange(edges[output], to: .plain, scratch: scratch)
+            operations.append(copy)
+            edges[output] = copy.output
+        }
         self.operations = operations
         outputs = graph.outputs.map { edges[$0] }
-        precondition(outputs.allSatisfy { $0.layout == .plain }, "a model's output is plain")
         makeStages()
         additions = .init(repeating: [], count: operations.count)
         if options.isTraining { makeGradients(wanted: wanted, edges: edges) }
@@ -99,8 +117,8 @@ package final class Plan {
     package func forward(examples: Int, step: Step) {
         precondition(examples <= capacity, "\(examples) examples in a plan for \(capacity)")
         for operation in operations { operation.begin(step) }
-        guard examples > 0 else { return }
         for stage in stages {
+            operations[stage.operations.lowerBound].enter()
             for start in stride(from: 0, to: examples, by: stage.chunk) {
                 let chunk = start..<min(start + stage.chunk, examples)
                 for index in stage.operations { operations[index].forward(chunk) }
@@ -110,18 +128,53 @@ package final class Plan {
 
     /// Adds ∂loss/∂parameters to the gradients, from the output gradients.
     package func backward(examples: Int) {
-        if examples > 0 {
-            for stage in stages.reversed() {
-                for start in stride(from: 0, to: examples, by: stage.chunk) {
-                    let chunk = start..<min(start + stage.chunk, examples)
-                    for index in stage.operations.reversed() where operations[index].outputGradient != nil {
-                        operations[index].backward(chunk)
-                        for (part, total) in additions[index] { add(part.floats(chunk), to: total.floats(chunk)) }
-                    }
+        for stage in stages.reversed() {
+            for start in stride(from: 0, to: examples, by: stage.chunk) {
+                let chunk = start..<min(start + stage.chunk, examples)
+                backward(stage, chunk) { $0.backward(chunk) }
+            }
+            operations[stage.operations.lowerBound].leave()
+        }
+        for operation in operations { operation.end() }
+    }
+
+    /// Gathers the patients' squared gradient norms, from the output gradients of the unscaled losses.
+    ///
+    /// - Precondition: The plan is private and its graph mixes no examples; no patient has more than `largestPatient`.
+    package func backwardPrivately(examples: Int, patients: Patients) {
+        for stage in stages.reversed() {
+            var first = 0
+            while first < patients.examples.count {
+                let start = patients.examples[first].lowerBound
+                var end = patients.examples[first].upperBound
+                first += 1
+                while first < patients.examples.count, patients.examples[first].upperBound - start <= stage.chunk {
+                    end = patients.examples[first].upperBound
+                    first += 1
                 }
+                precondition(end - start <= stage.chunk, "a patient with \(end - start) examples")
+                backward(stage, start..<end) { $0.backwardPrivately(start..<end, patients) }
+            }
+        }
+    }
+
+    /// After ``backwardPrivately(examples:patients:)`` and ``Patients/clip(to:)``: adds the sum of the patients' clipped
+    /// gradients to the gradients.
+    package func addClipped(examples: Int, patients: Patients) {
+        if examples > 0 {
+            for operation in operations where operation.outputGradient != nil {
+                operation.addClipped(0..<examples, patients)
             }
         }
         for operation in operations { operation.end() }
+    }
+
+    /// Runs the operations of a stage backward over one chunk.
+    private func backward(_ stage: Stage, _ chunk: Range<Int>, _ run: (Operation) -> Void) {
+        for index in stage.operations.reversed() where operations[index].outputGradient != nil {
+            run(operations[index])
+            for (part, total) in additions[index] { add(part.floats(chunk), to: total.floats(chunk)) }
+        }
     }
 }
 
@@ -163,9 +216,11 @@ extension Plan {
         while start < operations.count {
             let spatial = isSpatial(operations[start])
             var end = start + 1
-            while end < operations.count, isSpatial(operations[end]) == spatial { end += 1 }
+            while end < operations.count, operations[end].collector == nil, isSpatial(operations[end]) == spatial {
+                end += 1
+            }
             let largest = operations[start..<end].map { $0.inputs[0].count + $0.output.count }.max() ?? 1
-            let chunk = spatial ? min(max(Self.chunkFloats / largest, 1), capacity) : capacity
+            let chunk = spatial ? min(max(Self.chunkFloats / largest, largestPatient), capacity) : capacity
             stages.append(Stage(operations: start..<end, chunk: chunk))
             start = end
         }
@@ -179,7 +234,10 @@ extension Plan {
     private func makeGradients(wanted: [Bool], edges: [Slot]) {
         var gradients: [ObjectIdentifier: Slot] = [:]
         let wantedSlots = Set(zip(edges, wanted).filter(\.1).map { ObjectIdentifier($0.0) })
-        let copies = Set(operations.filter { $0 is LayoutChange }.map { ObjectIdentifier($0.output) })
+        // What the plan put in between is no edge of the graph.
+        let between = Set(
+            (operations.filter { $0 is LayoutChange } + operations.compactMap(\.collector))
+                .map { ObjectIdentifier($0.output) })
         for output in outputs where wantedSlots.contains(ObjectIdentifier(output)) {
             gradients[ObjectIdentifier(output)] = Slot(output.shape)
         }
@@ -193,14 +251,14 @@ extension Plan {
             operation.outputGradient = gradient
             operation.inputGradients = operation.inputs.map { input in
                 let key = ObjectIdentifier(input)
-                guard wantedSlots.contains(key) || copies.contains(key) else { return nil }
+                guard wantedSlots.contains(key) || between.contains(key) else { return nil }
                 if let total = gradients[key] {
                     let part = Slot(input.shape, layout: input.layout)
                     additions[index].append((part, total))
                     return part
                 }
                 let slot =
-                    operation.isView
+                    operation.passesGradient
                     ? Slot(viewOf: gradient, as: input.shape) : Slot(input.shape, layout: input.layout)
                 gradients[key] = slot
                 return slot
@@ -209,8 +267,8 @@ extension Plan {
         inputGradients = inputs.map { gradients[ObjectIdentifier($0)] }
     }
 
-    /// Times of a step: the inputs are filled at 0, operation i runs forward at i + 1, the loss is taken at n + 1, and
-    /// operation i runs backward at 2n + 1 − i.
+    /// Times of a step: the inputs are filled at 0, operation i runs forward at i + 1, the loss is taken at n + 1,
+    /// operation i runs backward at 2n + 1 − i, and clipped sums are taken at 2n + 2.
     private func placeMemory() {
         let count = operations.count
         var storages: [ObjectIdentifier: SlotStorage] = [:]
@@ -228,6 +286,7 @@ extension Plan {
             if operation.readsInputs { for slot in operation.inputs { use(slot, at: backward) } }
             if operation.readsOutput { use(operation.output, at: backward) }
             use(operation.outputGradient, at: backward)
+            if isPrivate { for slot in operation.readByClipping { use(slot, at: 2 * count + 2) } }
             for slot in operation.inputGradients { use(slot, at: backward) }
             for (part, total) in additions[index] {
                 use(part, at: backward)

@@ -52,7 +52,8 @@ package final class Slot {
 
     /// The same memory under another shape.
     init(viewOf slot: Slot, as shape: Shape, lengths: SequenceLengths? = nil) {
-        precondition(shape.count == slot.shape.count && slot.layout == .plain, "a view of another size")
+        precondition(
+            shape.count == slot.shape.count && (slot.layout == .plain || shape == slot.shape), "a view of another size")
         self.shape = shape
         layout = slot.layout
         self.lengths = lengths
