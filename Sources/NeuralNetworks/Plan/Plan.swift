@@ -25,7 +25,7 @@ package final class Plan {
     private var additions: [[(part: Slot, total: Slot)]] = []
     private var memory = FloatBuffer(count: 0)
     private let scratch = Scratch()
-    private let isPrivate: Bool
+    let isPrivate: Bool
     private let largestPatient: Int
 
     private struct Stage {
