@@ -88,10 +88,7 @@ package final class Convolution {
             forward = unsafe make(consilium_dnn_make_convolution_forward)
             backwardData =
                 isTraining && wantsInputGradient ? unsafe make(consilium_dnn_make_convolution_backward_data) : nil
-            request.winograd = false
-            backwardWeights =
-                isTraining
-                ? unsafe Primitive(consilium_dnn_make_convolution_backward_weights(&request), scratch: scratch) : nil
+            backwardWeights = isTraining ? unsafe make(consilium_dnn_make_convolution_backward_weights) : nil
             func buffer(_ primitive: Primitive?) -> FloatBuffer {
                 FloatBuffer(count: ((primitive?.packedByteCount ?? 0) + 3) / 4)
             }

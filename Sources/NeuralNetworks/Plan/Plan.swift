@@ -74,7 +74,8 @@ package final class Plan {
         let wanted = Self.wantedGradients(graph, options)
         for (index, node) in graph.nodes.enumerated() {
             let nodeInputs = node.inputs.map { edges[$0] }
-            let takesBlocked = node.layer is any BlockedLayer && nodeInputs.allSatisfy { $0.layout == nodeInputs[0].layout }
+            let takesBlocked =
+                node.layer is any BlockedLayer && nodeInputs.allSatisfy { $0.layout == nodeInputs[0].layout }
             let prepared = nodeInputs.map { slot -> Slot in
                 guard slot.layout == .blocked, !takesBlocked else { return slot }
                 let copy = LayoutChange(slot, to: .plain, scratch: scratch)
