@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last step of a sequence and the mean over its steps, with lengths.
+// The last step of a sequence, and the mean and the maxima over its steps, with lengths.
 
 import NeuralNetworks
 import Tensors
@@ -40,10 +40,22 @@ import Testing
         try Self.check(MeanOverTime()) { step, length in step < length ? 1 / Double(length) : 0 }
     }
 
+    // Of equal values the first counts, as in PyTorch.
+    @Test func maximaAreOverTheStepsThatExist() throws {
+        let graph = try Graph(
+            inputs: [Shape([3, 2])], nodes: [Node("l", MaxOverTime(), inputs: [0])], outputs: [1])
+        let run = PlanRun(
+            graph, parameters: [:], inputs: [[-1, 4, -2, 7, 9, 7] + [3, 5, 3, 2, 1, 5] + [1, 1, 1, 1, 1, 1]],
+            lengths: [2, 3, 0], cotangent: [10, 20, 30, 40, 50, 60], examples: 3, capacity: 4)
+        #expect(run.outputs == [-1, 7] + [3, 5] + [0, 0])
+        #expect(run.inputGradient == [10, 0, 0, 20, 0, 0] + [30, 40, 0, 0, 0, 0] + [0, 0, 0, 0, 0, 0])
+    }
+
     @Test func whatIsNoSequenceIsRefused() {
         for shape in [Shape([3]), Shape([2, 3, 4]), .tokens(3)] {
             #expect(throws: ShapeError.self) { try LastStep().outputShape([shape]) }
             #expect(throws: ShapeError.self) { try MeanOverTime().outputShape([shape]) }
+            #expect(throws: ShapeError.self) { try MaxOverTime().outputShape([shape]) }
         }
     }
 }
