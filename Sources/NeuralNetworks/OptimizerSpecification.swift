@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The optimisers a study may name, and the step each takes.
 
-import Tensors
+package import Tensors
 
 /// A rule that turns gradients into steps, with PyTorch's meaning of every number.
 package enum OptimizerSpecification: Hashable, Sendable {
@@ -65,5 +65,34 @@ package enum OptimizerSpecification: Hashable, Sendable {
         unsafe stepAdam(
             w, gradient: g, firstMoment: UnsafeMutableBufferPointer(rebasing: state[..<n]),
             secondMoment: UnsafeMutableBufferPointer(rebasing: state[n...]), constants)
+    }
+
+    /// Moves the parameters `range` as ``update(_:gradient:state:step:rate:)`` moves all of them; any split into ranges
+    /// gives the same bits.
+    ///
+    /// Shapes: `parameters` and `gradient` `[n]`, `state` `[stateVectors · n]`.
+    package func update(
+        _ range: Range<Int>, of parameters: Floats, gradient: Floats, state: Floats, step: Int, rate: Double
+    ) {
+        let n = parameters.count
+        let (w, g) = unsafe (parameters[range].elements, UnsafeBufferPointer(gradient[range].elements))
+        func vector(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
+            unsafe state[index * n + range.lowerBound..<index * n + range.upperBound].elements
+        }
+        switch self {
+        case .sgd(let momentum, let nesterov, let decay):
+            let velocity = unsafe stateVectors == 0 ? .init(start: nil, count: 0) : vector(0)
+            unsafe stepSGD(
+                w, gradient: g, velocity: velocity, rate: Float(rate), momentum: Float(momentum), nesterov: nesterov,
+                decay: Float(decay))
+        case .adam(let beta1, let beta2, let epsilon, let decay):
+            let constants = AdamStep(
+                step: step, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, l2Decay: decay, decoupledDecay: 0)
+            unsafe stepAdam(w, gradient: g, firstMoment: vector(0), secondMoment: vector(1), constants)
+        case .adamW(let beta1, let beta2, let epsilon, let decay):
+            let constants = AdamStep(
+                step: step, rate: rate, beta1: beta1, beta2: beta2, epsilon: epsilon, l2Decay: 0, decoupledDecay: decay)
+            unsafe stepAdam(w, gradient: g, firstMoment: vector(0), secondMoment: vector(1), constants)
+        }
     }
 }

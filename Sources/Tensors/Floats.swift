@@ -54,8 +54,20 @@ import Kernels
         unsafe start.update(from: source.start, count: count)
     }
 
+    /// Fills this run from an array, from its element `offset` on.
+    package func copy(from source: [Float], at offset: Int) {
+        precondition(offset >= 0 && offset + count <= source.count, "\(count) floats at \(offset) of \(source.count)")
+        unsafe source.withUnsafeBufferPointer { source in
+            guard let first = source.baseAddress else { return }
+            unsafe start.update(from: first + offset, count: count)
+        }
+    }
+
     /// Every float times `factor`.
     package func scale(by factor: Float) { unsafe consilium_scale(count, factor, start) }
+
+    /// The same memory as a buffer pointer.
+    package var elements: UnsafeMutableBufferPointer<Float> { unsafe .init(start: start, count: count) }
 
     package var array: [Float] { unsafe Array(UnsafeBufferPointer(start: start, count: count)) }
 }
@@ -84,6 +96,15 @@ import Kernels
         nonmutating set {
             precondition(index >= 0 && index < count, "integer \(index) of \(count)")
             unsafe start[index] = newValue
+        }
+    }
+
+    /// Fills this run from an array, from its element `offset` on.
+    package func copy(from source: [Int32], at offset: Int) {
+        precondition(offset >= 0 && offset + count <= source.count, "\(count) integers at \(offset) of \(source.count)")
+        unsafe source.withUnsafeBufferPointer { source in
+            guard let first = source.baseAddress else { return }
+            unsafe start.update(from: first + offset, count: count)
         }
     }
 

@@ -144,6 +144,12 @@ package func add(_ factor: Float, times x: Floats, to y: Floats) {
     unsafe consilium_axpy(x.count, factor, x.start, y.start)
 }
 
+/// y += factor·(x − z), the pull of a proximal term.
+package func add(_ factor: Float, timesDifferenceOf x: Floats, and z: Floats, to y: Floats) {
+    precondition(x.count == y.count && z.count == y.count, "a sum of \(x.count) and \(y.count) values")
+    unsafe consilium_axpy_difference(y.count, factor, x.start, z.start, y.start)
+}
+
 /// y[j,i] = x[i,j].
 package func transpose(_ x: Floats, rows: Int, columns: Int, into y: Floats) {
     precondition(x.count == rows * columns && y.count == x.count, "transpose: shapes disagree")

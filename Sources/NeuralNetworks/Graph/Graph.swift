@@ -31,6 +31,8 @@ package struct Graph: Sendable {
     /// The named tensors in the order of the flat vector, without gaps.
     package let slices: [ParameterSlice]
     package let parameterCount: Int
+    /// Multiplications and additions of the forward direction for one example.
+    package let operations: Int
     private let starts: [ParameterDeclaration.Start]
     /// The parts of the flat vector that training moves, in order and with neighbours joined.
     package let trainedRanges: [Range<Int>]
@@ -46,6 +48,7 @@ package struct Graph: Sendable {
         var ranges: [Range<Int>] = []
         var trained: [Range<Int>] = []
         var offset = 0
+        var operations = 0
         for node in nodes {
             precondition(node.inputs.allSatisfy { $0 >= 0 && $0 < shapes.count }, "an input that comes later")
             let nodeInputs = node.inputs.map { shapes[$0] }
@@ -56,6 +59,7 @@ package struct Graph: Sendable {
                 named.layer = node.name
                 throw named
             }
+            operations += node.layer.operations(nodeInputs)
             let first = slices.count
             for declaration in node.layer.parameters(nodeInputs) {
                 let name = "\(node.name).\(declaration.name)"
@@ -80,6 +84,7 @@ package struct Graph: Sendable {
         slicesOfNode = ranges
         trainedRanges = trained
         parameterCount = offset
+        self.operations = operations
     }
 
     /// A chain of layers, named by their places as PyTorch's `Sequential` does.

@@ -16,12 +16,17 @@ package protocol Layer: Hashable, Sendable {
     /// The layer's parameters, in the order of the flat vector.
     func parameters(_ inputs: [Shape]) -> [ParameterDeclaration]
 
+    /// Multiplications and additions of the forward direction for one example; those of large products only.
+    func operations(_ inputs: [Shape]) -> Int
+
     /// The layer compiled for one worker.
     func makeOperation(_ context: OperationContext) -> Operation
 }
 
 extension Layer {
     package func parameters(_ inputs: [Shape]) -> [ParameterDeclaration] { [] }
+
+    package func operations(_ inputs: [Shape]) -> Int { 0 }
 
     /// The only input, or an error that says how many there are.
     func single(_ inputs: [Shape]) throws(ShapeError) -> Shape {

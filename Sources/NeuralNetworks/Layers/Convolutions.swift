@@ -114,6 +114,11 @@ package struct Convolve: ConvolutionLayer {
         return hasBias ? [weight, ParameterDeclaration("bias", [filters], .zeros)] : [weight]
     }
 
+    package func operations(_ inputs: [Shape]) -> Int {
+        let positions = (try? output(of: inputs[0]))?.reduce(1, *) ?? 0
+        return 2 * positions * filters * inputs[0].sizes[0] / groups * kernel.reduce(1, *)
+    }
+
     package func makeOperation(_ context: OperationContext) -> Operation { ConvolveOperation(self, context) }
 }
 

@@ -32,6 +32,8 @@ package struct Dense: Layer {
         return hasBias ? [weight, ParameterDeclaration("bias", [units], .zeros)] : [weight]
     }
 
+    package func operations(_ inputs: [Shape]) -> Int { 2 * inputs[0].count * units }
+
     package func makeOperation(_ context: OperationContext) -> Operation { DenseOperation(self, context) }
 }
 

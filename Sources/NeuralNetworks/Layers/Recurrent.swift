@@ -30,6 +30,11 @@ extension RecurrentLayer {
 
     package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape { try sequenceShape(inputs) }
 
+    package func operations(_ inputs: [Shape]) -> Int {
+        let rows = 2 * inputs[0].sizes[0] * directions * Self.gateCount * hidden
+        return (0..<layers).reduce(0) { $0 + rows * (inputWidth(ofLevel: $1, inputs[0]) + hidden) }
+    }
+
     /// The shape of y, where x and the layer's numbers are possible.
     func sequenceShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
         let input = try single(inputs)

@@ -40,11 +40,12 @@ private final class ReshapeOperation: Operation {
     }
 }
 
-/// y = a + b + …, the residual connection.
+/// y = f(a + b + …), the residual connection; f is the identity or ReLU.
 package struct Add: BlockedLayer {
     package static let kind = "add"
+    package var appliesReLU: Bool
 
-    package init() {}
+    package init(relu: Bool = false) { appliesReLU = relu }
 
     package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
         guard let first = inputs.first, inputs.count >= 2 else { throw ShapeError("add takes two inputs or more") }
@@ -54,27 +55,39 @@ package struct Add: BlockedLayer {
         return first
     }
 
-    package func makeOperation(_ context: OperationContext) -> Operation { AddOperation(context) }
+    package func makeOperation(_ context: OperationContext) -> Operation { AddOperation(self, context) }
 }
 
 private final class AddOperation: Operation {
-    init(_ context: OperationContext) {
+    private let appliesReLU: Bool
+
+    init(_ layer: Add, _ context: OperationContext) {
+        appliesReLU = layer.appliesReLU
         let layout = context.inputs[0].layout
         precondition(context.inputs.allSatisfy { $0.layout == layout }, "a sum of two layouts")
         super.init(inputs: context.inputs, output: context.output(layout, keepsLengths: true))
     }
 
+    override var readsOutput: Bool { appliesReLU }
+
     override func forward(_ examples: Range<Int>) {
         let y = output.floats(examples)
-        // y = a + b + …
+        // y = f(a + b + …)
         add(inputs[0].floats(examples), inputs[1].floats(examples), into: y)
         for input in inputs.dropFirst(2) { add(input.floats(examples), to: y) }
+        if appliesReLU { ActivationFunction.relu.forward(y, into: y) }
     }
 
     override func backward(_ examples: Range<Int>) {
-        guard let outputGradient else { return }
-        // da = db = dy
-        for dx in inputGradients { dx?.floats(examples).copy(from: outputGradient.floats(examples)) }
+        guard let dy = outputGradient?.floats(examples) else { return }
+        // da = db = dy·f′
+        for case let dx? in inputGradients {
+            if appliesReLU {
+                ActivationFunction.relu.backward(output.floats(examples), gradient: dy, into: dx.floats(examples))
+            } else {
+                dx.floats(examples).copy(from: dy)
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ package final class Plan {
     private var additions: [[(part: Slot, total: Slot)]] = []
     private var memory = FloatBuffer(count: 0)
     private let scratch = Scratch()
-    private let isPrivate: Bool
+    let isPrivate: Bool
     private let largestPatient: Int
 
     private struct Stage {
@@ -74,8 +74,9 @@ package final class Plan {
         let wanted = Self.wantedGradients(graph, options)
         for (index, node) in graph.nodes.enumerated() {
             let nodeInputs = node.inputs.map { edges[$0] }
+            let takesBlocked = node.layer is any BlockedLayer && nodeInputs.allSatisfy { $0.layout == nodeInputs[0].layout }
             let prepared = nodeInputs.map { slot -> Slot in
-                guard slot.layout == .blocked, !(node.layer is any BlockedLayer) else { return slot }
+                guard slot.layout == .blocked, !takesBlocked else { return slot }
                 let copy = LayoutChange(slot, to: .plain, scratch: scratch)
                 operations.append(copy)
                 return copy.output

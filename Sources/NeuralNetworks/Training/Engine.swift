@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training step: workers with a share of the batch each, one sum of gradients, one update of the parameters.
+
+package import Tensors
+
+/// Trains one graph with one objective.
+///
+/// Each worker runs its share of a batch through its own ``Plan``; then all meet, and each adds up the gradients and
+/// updates the parameters of its own part of the flat vector. The result depends on the seed and the number of workers, not
+/// on timing. After the first step with a size of batch, nothing is allocated.
+///
+/// Not sendable: an engine belongs to the thread that made it.
+package final class Engine {
+    package let graph: Graph
+    package let objective: Objective
+    package let workerCount: Int
+    package let batchCapacity: Int
+    let targetCounts: [Int]
+    let parameterBuffer: FloatBuffer
+    private let team: WorkerTeam
+    private let workers: [Worker]
+    private let isPrivate: Bool
+    /// The places of the outputs without a loss.
+    private let untrainedOutputs: [Int]
+    /// Outputs and gradients of the whole batch, for losses that mix examples.
+    private let gathered: [GatheredOutputs]
+    private var optimizerState = FloatBuffer(count: 0)
+
+    /// How an engine is made.
+    package struct Options: Sendable {
+        /// The most examples of a batch.
+        package var batchSize: Int
+        /// Workers; fewer are used when the work would not pay for them.
+        package var threads: Int
+        package var kernels: KernelSet = .fastest
+        package var isPrivate = false
+        package var largestPatient = 1
+        /// Whether small work may still use several workers: for tests.
+        package var usesAllThreads = false
+
+        package init(batchSize: Int, threads: Int) {
+            self.batchSize = batchSize
+            self.threads = threads
+        }
+    }
+
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph.
+    package init(_ graph: Graph, objective: Objective, _ options: Options) throws(ShapeError) {
+        precondition(options.batchSize >= 1 && options.threads >= 1, "an engine without work")
+        self.graph = graph
+        self.objective = objective
+        targetCounts = try objective.targetCounts(graph)
+        untrainedOutputs = graph.outputs.indices.filter { output in !objective.terms.contains { $0.output == output } }
+        batchCapacity = options.batchSize
+        isPrivate = options.isPrivate
+        let work = 3 * graph.operations * options.batchSize
+        let pays = options.usesAllThreads || work >= Self.smallestSharedWork
+        workerCount = pays ? min(options.threads, options.batchSize) : 1
+        team = WorkerTeam(count: workerCount)
+        parameterBuffer = FloatBuffer(count: graph.parameterCount)
+        let exchange = WorkerExchange(team: team)
+        let share =
+            options.isPrivate && options.largestPatient > 1
+            ? options.batchSize : (options.batchSize + workerCount - 1) / workerCount
+        var planOptions = Plan.Options(capacity: share, isTraining: true)
+        planOptions.kernels = options.kernels
+        planOptions.isPrivate = options.isPrivate
+        planOptions.largestPatient = options.largestPatient
+        planOptions.exchange = exchange
+        let (parameters, counts) = (parameterBuffer.floats, targetCounts)
+        workers = (0..<workerCount).map { worker in
+            planOptions.worker = worker
+            return Worker(graph, planOptions, parameters: parameters, targetCounts: counts)
+        }
+        let batchSize = options.batchSize
+        gathered = objective.terms.map { term in
+            let width = term.loss.mixesExamples ? graph.shapes[graph.outputs[term.output]].count : 0
+            return GatheredOutputs(count: batchSize * width)
+        }
+    }
+
+    /// Below about so many operations a step, waking a second worker costs more than it saves (20 µs).
+    private static let smallestSharedWork = 3_000_000
+
+    /// The parameters, read and written between steps.
+    package var parameters: Floats { parameterBuffer.floats }
+    /// The names of the library's implementations used so far.
+    package var implementations: [String] { workers.flatMap(\.plan.implementations) }
+    /// Bytes of plans, gradients, parameters and optimiser state.
+    package var byteCount: Int {
+        workers.reduce(0) { $0 + $1.plan.byteCount + $1.gradient.count * MemoryLayout<Float>.stride }
+            + (parameterBuffer.count + optimizerState.count) * MemoryLayout<Float>.stride
+    }
+
+    /// Gives the optimiser zeroed state, or state saved before.
+    package func prepare(_ optimizer: OptimizerSpecification, state: [Float]? = nil) {
+        let count = optimizer.stateVectors * graph.parameterCount
+        if optimizerState.count != count { optimizerState = FloatBuffer(count: count) }
+        optimizerState.clear()
+        if let state { optimizerState.floats.copy(from: state, at: 0) }
+    }
+
+    /// The optimiser's state, for a checkpoint.
+    package var optimizerStateValues: [Float] { optimizerState.floats.array }
+
+    /// Takes one step over the examples `rows`, in this order; returns the batch's loss at the parameters before it.
+    ///
+    /// - Parameters:
+    ///   - dropoutKey: Different for every step.
+    ///   - patients: Private engines only: the runs of rows that belong to one patient each; nil: one row each.
+    /// - Precondition: The examples were checked against graph and objective, and ``prepare(_:state:)`` was called.
+    package func step(
+        _ rows: ArraySlice<Int32>, of examples: Examples, dropoutKey: UInt64, patients: [Range<Int>]? = nil,
+        _ update: StepUpdate
+    ) -> Double {
+        precondition(!rows.isEmpty && rows.count <= batchCapacity, "a batch of \(rows.count) for \(batchCapacity)")
+        precondition(
+            isPrivate == (update.privacy != nil)
+                && optimizerState.count == update.optimizer.stateVectors * graph.parameterCount,
+            "the step was not prepared")
+        team.run { member in
+            let worker = workers[member]
+            let share = self.share(member, of: rows.count, patients)
+            worker.begin(share, rows, examples, patients)
+            worker.plan.forward(
+                examples: share.count,
+                step: Step(dropoutKey: dropoutKey, firstExample: share.lowerBound, batchExamples: rows.count))
+            evaluateLosses(worker, share, batch: rows.count)
+            if let privacy = update.privacy {
+                worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
+                worker.patients.clip(to: privacy.bound)
+                worker.plan.addClipped(examples: share.count, patients: worker.patients)
+            } else {
+                worker.plan.backward(examples: share.count)
+            }
+            team.wait()
+            updateParameters(member, update)
+        }
+        return workers.reduce(0) { $0 + $1.lossSum }
+    }
+
+    /// The examples of the batch that a worker takes: neighbouring ones, and whole patients.
+    private func share(_ member: Int, of count: Int, _ patients: [Range<Int>]?) -> Range<Int> {
+        func boundary(_ member: Int) -> Int {
+            let place = member * ((count + workerCount - 1) / workerCount)
+            guard let patients, place < count else { return min(place, count) }
+            return patients.first { $0.lowerBound >= place }?.lowerBound ?? count
+        }
+        return boundary(member)..<boundary(member + 1)
+    }
+
+    /// Writes the output gradients, and the worker's part of the batch's loss.
+    private func evaluateLosses(_ worker: Worker, _ share: Range<Int>, batch: Int) {
+        worker.lossSum = 0
+        let range = 0..<share.count
+        for index in objective.terms.indices {
+            let output = worker.plan.outputs[objective.terms[index].output]
+            worker.weights[index] = objective.terms[index].loss.weight(
+                targets: worker.targets(index, range), output: output.shape)
+        }
+        if workerCount > 1 { team.wait() }
+        for output in untrainedOutputs { worker.plan.outputGradients[output].floats(range).fill(with: 0) }
+        for (index, term) in objective.terms.enumerated() {
+            let output = worker.plan.outputs[term.output]
+            let gradient = worker.plan.outputGradients[term.output]
+            if term.loss.mixesExamples {
+                evaluateMixing(term, index, worker, share, batch: batch)
+                continue
+            }
+            let total = workers.reduce(0) { $0 + $1.weights[index] }
+            let scale = total > 0 ? term.weight / total : 0
+            let sum = term.loss.evaluate(
+                output.floats(range), targets: worker.targets(index, range), output: output.shape,
+                scale: isPrivate ? Float(term.weight) : Float(scale), into: gradient.floats(range))
+            worker.lossSum += sum * scale
+        }
+    }
+
+    /// Outputs and targets of all workers come together, the first worker evaluates, and each takes its part.
+    private func evaluateMixing(_ term: Objective.Term, _ index: Int, _ worker: Worker, _ share: Range<Int>, batch: Int)
+    {
+        let output = worker.plan.outputs[term.output]
+        let (all, width) = (gathered[index], output.count)
+        let part = share.lowerBound * width..<share.upperBound * width
+        all.outputs.floats[part].copy(from: output.floats(0..<share.count))
+        team.wait()
+        if worker === workers[0] {
+            let targets = FloatBuffer(count: batch * targetCounts[index])
+            var place = 0
+            for other in workers {
+                let own = other.targets(index, 0..<other.exampleCount)
+                targets.floats[place..<place + own.count].copy(from: own)
+                place += own.count
+            }
+            let weight = term.loss.weight(targets: targets.floats, output: output.shape)
+            let scale = weight > 0 ? term.weight / weight : 0
+            let sum = term.loss.evaluate(
+                all.outputs.floats[0..<batch * width], targets: targets.floats, output: output.shape,
+                scale: Float(scale), into: all.gradients.floats[0..<batch * width])
+            worker.lossSum += sum * scale
+        }
+        team.wait()
+        worker.plan.outputGradients[term.output].floats(0..<share.count).copy(from: all.gradients.floats[part])
+    }
+
+    /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
+    private func updateParameters(_ member: Int, _ update: StepUpdate) {
+        let total = workers[0].gradient.floats
+        var square = 0.0
+        for range in parts(member) {
+            let sum = total[range]
+            for other in workers.dropFirst() { add(other.gradient.floats[range], to: sum) }
+            if let proximal = update.proximal {
+                add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: sum)
+            }
+            if let correction = update.correction { add(correction[range], to: sum) }
+            if update.largestNorm != nil { square += sumOfSquares(sum) }
+        }
+        var scale = 1 / (update.privacy?.expectedPatients ?? 1)
+        if let largest = update.largestNorm {
+            workers[member].squaredNorm = square
+            team.wait()
+            let norm = workers.reduce(0) { $0 + $1.squaredNorm }.squareRoot()
+            scale *= min(1, largest / (scale * norm + 1e-6))
+        }
+        for range in parts(member) {
+            if scale != 1 { total[range].scale(by: Float(scale)) }
+            update.optimizer.update(
+                range, of: parameters, gradient: total, state: optimizerState.floats, step: update.step,
+                rate: update.rate)
+            for worker in workers { worker.gradient.floats[range].fill(with: 0) }
+        }
+    }
+
+    /// The trained parts of the flat vector that a worker updates; all of them together are the trained parts.
+    private func parts(_ member: Int) -> some Sequence<Range<Int>> {
+        let size = ((graph.parameterCount + workerCount - 1) / workerCount + 15) & ~15
+        let (first, end) = (member * size, min((member + 1) * size, graph.parameterCount))
+        return graph.trainedRanges.lazy
+            .map { max($0.lowerBound, first)..<max(min($0.upperBound, end), max($0.lowerBound, first)) }
+            .filter { !$0.isEmpty }
+    }
+}
+
+/// Outputs of the whole batch and their gradients.
+private final class GatheredOutputs {
+    let outputs: FloatBuffer
+    let gradients: FloatBuffer
+
+    init(count: Int) {
+        outputs = FloatBuffer(count: count)
+        gradients = FloatBuffer(count: count)
+    }
+}
+
+/// One worker: its plan, its gradients, its targets.
+private final class Worker {
+    let plan: Plan
+    let gradient: FloatBuffer
+    let patients = Patients()
+    var lossSum = 0.0
+    var squaredNorm = 0.0
+    /// What the worker's part of each term's loss is worth.
+    var weights: [Double]
+    private(set) var exampleCount = 0
+    private let targetBuffers: [GatheredOutputs]
+    private let targetCounts: [Int]
+
+    init(_ graph: Graph, _ options: Plan.Options, parameters: Floats, targetCounts: [Int]) {
+        gradient = FloatBuffer(count: graph.parameterCount)
+        plan = Plan(graph, options, parameters: parameters, gradients: gradient.floats)
+        self.targetCounts = targetCounts
+        targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
+        weights = targetCounts.map { _ in 0 }
+    }
+
+    func targets(_ term: Int, _ range: Range<Int>) -> Floats {
+        targetBuffers[term].outputs.floats.rows(range, width: targetCounts[term])
+    }
+
+    /// Copies the share's examples to the inputs of the plan.
+    func begin(_ share: Range<Int>, _ rows: ArraySlice<Int32>, _ examples: Examples, _ patients: [Range<Int>]?) {
+        exampleCount = share.count
+        for (place, row) in rows[rows.startIndex + share.lowerBound..<rows.startIndex + share.upperBound].enumerated() {
+            plan.load(examples, row: Int(row), at: place)
+            for (term, count) in targetCounts.enumerated() {
+                targets(term, place..<place + 1).copy(from: examples.targets[term], at: Int(row) * count)
+            }
+        }
+        if let patients {
+            self.patients.begin(
+                patients.lazy.filter { share.contains($0.lowerBound) }
+                    .map { $0.lowerBound - share.lowerBound..<$0.upperBound - share.lowerBound })
+        } else if plan.isPrivate {
+            self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
+        }
+    }
+}
+
+extension Plan {
+    /// Copies one example to a place of the input slots.
+    func load(_ examples: Examples, row: Int, at place: Int) {
+        for (index, slot) in inputs.enumerated() {
+            switch examples.inputs[index] {
+            case .floats(let values): slot.floats(place..<place + 1).copy(from: values, at: row * slot.count)
+            case .tokens(let tokens): slot.integers(place..<place + 1).copy(from: tokens, at: row * slot.count)
+            }
+            slot.lengths?[place] = examples.lengths[index].map { Int($0[row]) } ?? slot.shape.sizes[0]
+        }
+    }
+}
