@@ -9,16 +9,19 @@ struct PatientRun {
     var norms: [Double] = []
     /// Σ over the patients of their clipped gradients, for every named tensor.
     var clippedSum: [String: [Float]] = [:]
+    /// ∂loss/∂output of every example.
+    var cotangent: [Float]
 
     /// Runs `graph` with softmax cross entropy, each loss unscaled.
     ///
     /// - Parameters:
     ///   - inputs: The values of the only input; token numbers for tokens.
+    ///   - lengths: The lengths of the sequences; nil: all padded lengths.
     ///   - targets: One class per example.
     ///   - rowsOfPatients: How many examples each patient has, in order.
     init(
-        _ graph: Graph, parameters: [String: [Float]], inputs: [Float], targets: [Int], rowsOfPatients: [Int],
-        bound: Double, capacity: Int? = nil, kernels: KernelSet
+        _ graph: Graph, parameters: [String: [Float]], inputs: [Float], lengths: [Int]? = nil, targets: [Int],
+        rowsOfPatients: [Int], bound: Double, capacity: Int? = nil, kernels: KernelSet
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -39,13 +42,16 @@ struct PatientRun {
                 plan.inputs[0].floats(range)[place] = value
             }
         }
-        for example in range { plan.inputs[0].lengths?[example] = plan.inputs[0].shape.sizes[0] }
+        for example in range {
+            plan.inputs[0].lengths?[example] = lengths?[example] ?? plan.inputs[0].shape.sizes[0]
+        }
         plan.forward(
             examples: targets.count, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: targets.count))
         // dz = softmax(z) − [j = t]
         let (z, dz) = (plan.outputs[0], plan.outputGradients[0])
         Softmax.forward(z.floats(range), columns: z.count, into: dz.floats(range))
         for (example, target) in targets.enumerated() { dz.floats(range)[example * z.count + target] -= 1 }
+        cotangent = dz.floats(range).array
         let patients = Patients()
         var start = 0
         patients.begin(

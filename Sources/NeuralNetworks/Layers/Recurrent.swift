@@ -8,8 +8,9 @@ package import Tensors
 /// Shapes: x `[time, inputs]`, y `[time, hidden]`, or `[time, 2·hidden]` with the reverse direction in the second half.
 /// Every state starts at zero. With lengths, the reverse direction starts at each sequence's own last step, and y is zero
 /// behind it.
-package protocol RecurrentLayer<Cell>: Layer {
-    associatedtype Cell: RecurrentCell
+package protocol RecurrentLayer: Layer {
+    /// The gates of the cell, each with a row of the weights for each hidden unit.
+    static var gateCount: Int { get }
     /// The width of the state of each direction.
     var hidden: Int { get }
     /// The levels: each reads what the one below returns.
@@ -17,7 +18,7 @@ package protocol RecurrentLayer<Cell>: Layer {
     var isBidirectional: Bool { get }
 
     /// The memory and the gates of one direction of one level, over `steps` steps.
-    func makeCell(steps: Int) -> Cell
+    func makeCell(steps: Int) -> any RecurrentCell
 }
 
 extension RecurrentLayer {
@@ -30,7 +31,7 @@ extension RecurrentLayer {
     package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape { try sequenceShape(inputs) }
 
     package func operations(_ inputs: [Shape]) -> Int {
-        let rows = 2 * inputs[0].sizes[0] * directions * Cell.gateCount * hidden
+        let rows = 2 * inputs[0].sizes[0] * directions * Self.gateCount * hidden
         return (0..<layers).reduce(0) { $0 + rows * (inputWidth(ofLevel: $1, inputs[0]) + hidden) }
     }
 
@@ -49,7 +50,7 @@ extension RecurrentLayer {
     /// Per level and direction w_ih `[gates·hidden, inputs]`, w_hh `[gates·hidden, hidden]` and two biases
     /// `[gates·hidden]`, all uniform in ±1/√hidden, as PyTorch names and starts them.
     package func parameters(_ inputs: [Shape]) -> [ParameterDeclaration] {
-        let rows = Cell.gateCount * hidden
+        let rows = Self.gateCount * hidden
         let start = ParameterDeclaration.Start.uniform(bound: 1 / Float(hidden).squareRoot())
         return (0..<layers).flatMap { level in
             ["", "_reverse"].prefix(directions).flatMap { direction in
@@ -72,6 +73,7 @@ extension RecurrentLayer {
 /// Source: Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000; torch.nn.LSTM.
 package struct LSTM: RecurrentLayer {
     package static let kind = "lstm"
+    package static let gateCount = 4
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
@@ -82,7 +84,7 @@ package struct LSTM: RecurrentLayer {
         isBidirectional = bidirectional
     }
 
-    package func makeCell(steps: Int) -> LSTMCell { LSTMCell(steps: steps, hidden: hidden) }
+    package func makeCell(steps: Int) -> any RecurrentCell { LSTMCell(steps: steps, hidden: hidden) }
 }
 
 /// A gated recurrent unit that resets after the recurrent product.
@@ -90,6 +92,7 @@ package struct LSTM: RecurrentLayer {
 /// Source: Cho et al. 2014 (arXiv:1406.1078), in the variant of torch.nn.GRU and Keras' `reset_after`.
 package struct GRU: RecurrentLayer {
     package static let kind = "gru"
+    package static let gateCount = 3
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
@@ -100,7 +103,7 @@ package struct GRU: RecurrentLayer {
         isBidirectional = bidirectional
     }
 
-    package func makeCell(steps: Int) -> GRUCell { GRUCell() }
+    package func makeCell(steps: Int) -> any RecurrentCell { GRUCell() }
 }
 
 /// A plain recurrent network: h = f(w_ih·x + b_ih + w_hh·h′ + b_hh).
@@ -108,6 +111,7 @@ package struct GRU: RecurrentLayer {
 /// Source: Elman 1990; torch.nn.RNN.
 package struct RNN: RecurrentLayer {
     package static let kind = "rnn"
+    package static let gateCount = 1
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
@@ -130,5 +134,5 @@ package struct RNN: RecurrentLayer {
         return try sequenceShape(inputs)
     }
 
-    package func makeCell(steps: Int) -> PlainCell { PlainCell(function: activation) }
+    package func makeCell(steps: Int) -> any RecurrentCell { PlainCell(function: activation) }
 }

@@ -35,10 +35,8 @@ package struct RecurrentStep {
 
 /// What tells one kind of recurrent network from another: the gates of a step, and the state besides h.
 package protocol RecurrentCell {
-    /// The gates, each with a row of the weights for each hidden unit.
-    static var gateCount: Int { get }
     /// Whether w_hh·h′ + b_hh is kept apart from w_ih·x + b_ih, as a cell needs that does more than add them.
-    static var keepsProductsApart: Bool { get }
+    var keepsProductsApart: Bool { get }
     /// What the cell leaves for the backward direction besides gates and h.
     var saved: [Slot] { get }
     var backwardTemporaries: [Slot] { get }
@@ -56,8 +54,7 @@ package protocol RecurrentCell {
 
 /// c = f·c′ + i·g, h = o·tanh c; gates i, f, g, o.
 package struct LSTMCell: RecurrentCell {
-    package static let gateCount = 4
-    package static let keepsProductsApart = false
+    package var keepsProductsApart: Bool { false }
     private let hidden: Int
     /// c, `[steps + 1, examples, hidden]`.
     private let cell: Slot
@@ -101,8 +98,7 @@ package struct LSTMCell: RecurrentCell {
 
 /// n = tanh(aₙ + r·bₙ), h = (1 − z)·n + z·h′; gates r, z, n, with a = w_ih·x + b_ih and b = w_hh·h′ + b_hh.
 package struct GRUCell: RecurrentCell {
-    package static let gateCount = 3
-    package static let keepsProductsApart = true
+    package var keepsProductsApart: Bool { true }
     package var saved: [Slot] { [] }
     package var backwardTemporaries: [Slot] { [] }
 
@@ -124,8 +120,7 @@ package struct GRUCell: RecurrentCell {
 
 /// h = f(z).
 package struct PlainCell: RecurrentCell {
-    package static let gateCount = 1
-    package static let keepsProductsApart = false
+    package var keepsProductsApart: Bool { false }
     let function: ActivationFunction
     package var saved: [Slot] { [] }
     package var backwardTemporaries: [Slot] { [] }

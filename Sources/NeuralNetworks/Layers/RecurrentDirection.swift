@@ -9,10 +9,12 @@ import Tensors
 /// `[steps, examples, gates·hidden]`, h `[steps + 1, examples, hidden]` with the zero state before the first step at
 /// the end where the direction starts. The inputs of all steps are one product; each step is one product with packed
 /// weights and one pass over the gates; the weights' gradients are again single products over all steps.
-final class RecurrentDirection<Cell: RecurrentCell> {
-    private let cell: Cell
+final class RecurrentDirection {
+    private let cell: any RecurrentCell
     private let steps: Int
     private let hidden: Int
+    /// The width of z: gates·hidden.
+    private let gateWidth: Int
     private let isReverse: Bool
     private let inputWeight: Floats
     private let hiddenWeight: Floats
@@ -29,12 +31,7 @@ final class RecurrentDirection<Cell: RecurrentCell> {
     private let dh: Slot
     /// b_ih + b_hh, the bias of a cell that adds the products; and in backward the sums that are the gradient of both.
     private var biases: FloatBuffer
-    private let inputProduct: ProductFamily
-    private let stepProduct: ProductFamily
-    private let stepGradientProduct: ProductFamily
-    private let inputGradientProduct: ProductFamily
-    private let inputWeightProduct: ProductFamily
-    private let hiddenWeightProduct: ProductFamily
+    private let multiply: RecurrentProducts
     private let inputNorm: OuterProductNorm
     private let hiddenNorm: OuterProductNorm
 
@@ -43,8 +40,8 @@ final class RecurrentDirection<Cell: RecurrentCell> {
     ///   - isReverse: Whether it runs from the last step to the first; its input gradient is then added to the other
     ///     direction's, which comes first.
     init(
-        _ cell: Cell, steps: Int, inputs: Int, hidden: Int, isReverse: Bool, parameters: [Floats],
-        gradients: [Floats], scratch: Scratch, kernels: KernelSet
+        _ cell: any RecurrentCell, steps: Int, inputs: Int, hidden: Int, gates: Int, isReverse: Bool,
+        parameters: [Floats], gradients: [Floats], scratch: Scratch, kernels: KernelSet
     ) {
         self.cell = cell
         self.steps = steps
@@ -53,44 +50,16 @@ final class RecurrentDirection<Cell: RecurrentCell> {
         (inputWeight, hiddenWeight) = (parameters[0], parameters[1])
         (inputBias, hiddenBias) = (parameters[2], parameters[3])
         self.gradients = gradients
-        let rows = Cell.gateCount * hidden
-        gates = Slot(Shape([steps, rows]))
-        products = Cell.keepsProductsApart ? Slot(Shape([steps, rows])) : nil
+        let (rows, keepsProductsApart) = (gates * hidden, cell.keepsProductsApart)
+        gateWidth = rows
+        self.gates = Slot(Shape([steps, rows]))
+        products = keepsProductsApart ? Slot(Shape([steps, rows])) : nil
         states = Slot(Shape([steps + 1, hidden]))
         dh = Slot(Shape([hidden]))
         biases = FloatBuffer(count: rows)
-        func family(_ shape: @escaping (Int) -> ProductShape) -> ProductFamily {
-            ProductFamily(scratch: scratch, kernels: kernels, shape: shape)
-        }
-        inputProduct = family { count in
-            var shape = ProductShape(m: count, k: inputs, n: rows)
-            (shape.transposesB, shape.hasBias) = (true, true)
-            return shape
-        }
-        stepProduct = family { examples in
-            var shape = ProductShape(m: examples, k: hidden, n: rows)
-            (shape.transposesB, shape.packsB) = (true, true)
-            (shape.hasBias, shape.accumulates) = (Cell.keepsProductsApart, !Cell.keepsProductsApart)
-            return shape
-        }
-        stepGradientProduct = family { examples in
-            var shape = ProductShape(m: examples, k: rows, n: hidden)
-            (shape.packsB, shape.accumulates) = (true, true)
-            return shape
-        }
-        inputGradientProduct = family { count in
-            var shape = ProductShape(m: count, k: rows, n: inputs)
-            shape.accumulates = isReverse
-            return shape
-        }
-        func weightProduct(_ width: Int) -> ProductFamily {
-            family { count in
-                var shape = ProductShape(m: rows, k: count, n: width)
-                (shape.transposesA, shape.accumulates) = (true, true)
-                return shape
-            }
-        }
-        (inputWeightProduct, hiddenWeightProduct) = (weightProduct(inputs), weightProduct(hidden))
+        multiply = RecurrentProducts(
+            inputs: inputs, hidden: hidden, gateWidth: rows, keepsProductsApart: keepsProductsApart,
+            addsInputGradient: isReverse, scratch: scratch, kernels: kernels)
         inputNorm = OuterProductNorm(
             inputWidth: inputs, outputWidth: rows, hasBias: true, scratch: scratch, kernels: kernels)
         hiddenNorm = OuterProductNorm(
@@ -102,25 +71,21 @@ final class RecurrentDirection<Cell: RecurrentCell> {
     var readByClipping: [Slot] { [gates, states] + (products.map { [$0] } ?? []) }
     var backwardTemporaries: [Slot] { [dh] + cell.backwardTemporaries }
     var implementations: [String] {
-        [
-            inputProduct, stepProduct, stepGradientProduct, inputGradientProduct, inputWeightProduct,
-            hiddenWeightProduct,
-        ].flatMap(\.implementations) + inputNorm.implementations + hiddenNorm.implementations
+        multiply.implementations + inputNorm.implementations + hiddenNorm.implementations
     }
 
     /// Reads the parameters of a new step of training.
     func begin() {
-        guard !Cell.keepsProductsApart else { return }
+        guard products == nil else { return }
         add(inputBias, hiddenBias, into: biases.floats)
     }
 
     /// Computes ``outputs(_:)`` from x.
     func forward(_ x: Floats, _ examples: Range<Int>, _ live: LiveSteps) {
         // z[t] = w_ih·x[t] + b_ih, and + b_hh where the cell adds
-        inputProduct(steps * examples.count)
-            .run(
-                x, inputWeight, bias: Cell.keepsProductsApart ? inputBias : biases.floats, into: gates.floats(examples))
-        let product = stepProduct(examples.count)
+        multiply.input(steps * examples.count).run(
+            x, inputWeight, bias: products == nil ? biases.floats : inputBias, into: gates.floats(examples))
+        let product = multiply.step(examples.count)
         product.pack(hiddenWeight)
         let initialPlace = isReverse ? steps : 0
         states.floats(examples).rows(places(initialPlace, examples), width: hidden).fill(with: 0)
@@ -129,14 +94,14 @@ final class RecurrentDirection<Cell: RecurrentCell> {
             let step = step(number, examples, live)
             // z[t] += w_hh·h[t−1], or apart from z: w_hh·h[t−1] + b_hh
             product.run(
-                step.before, hiddenWeight, bias: Cell.keepsProductsApart ? hiddenBias : nil, into: step.products)
+                step.before, hiddenWeight, bias: products == nil ? nil : hiddenBias, into: step.products)
             cell.forward(step)
         }
     }
 
     /// Writes dz of all steps, from ∂loss/∂h as the layer's consumers see it, `[steps, examples, hidden]`.
     func backward(_ outputGradients: Floats, _ examples: Range<Int>, _ live: LiveSteps) {
-        let product = stepGradientProduct(examples.count)
+        let product = multiply.stepGradient(examples.count)
         product.pack(hiddenWeight)
         let dh = dh.floats(examples)
         dh.fill(with: 0)
@@ -152,7 +117,7 @@ final class RecurrentDirection<Cell: RecurrentCell> {
 
     /// dx = Σ over the directions of w_ihᵀ·dz; the first direction overwrites.
     func inputGradient(_ examples: Range<Int>, into dx: Floats) {
-        inputGradientProduct(steps * examples.count).run(gates.floats(examples), inputWeight, into: dx)
+        multiply.inputGradient(steps * examples.count).run(gates.floats(examples), inputWeight, into: dx)
     }
 
     /// Adds the gradients of the parameters, from dz.
@@ -160,8 +125,8 @@ final class RecurrentDirection<Cell: RecurrentCell> {
         let (rows, dz) = (steps * examples.count, gates.floats(examples))
         let dproducts = products?.floats(examples) ?? dz
         // z[t] = w_ih·x[t] + b_ih + w_hh·h[t−1] + b_hh: dw_ih += Σₜ dz[t]·x[t]ᵀ, dw_hh += Σₜ dz[t]·h[t−1]ᵀ
-        inputWeightProduct(rows).run(dz, x, into: gradients[0])
-        hiddenWeightProduct(rows).run(dproducts, statesBefore(examples), into: gradients[1])
+        multiply.inputWeight(rows).run(dz, x, into: gradients[0])
+        multiply.hiddenWeight(rows).run(dproducts, statesBefore(examples), into: gradients[1])
         // db_ih += Σₜ dz[t], db_hh the same where the products are not apart
         if products == nil {
             biases.floats.fill(with: 0)
@@ -176,14 +141,14 @@ final class RecurrentDirection<Cell: RecurrentCell> {
 
     /// Times each patient's factor, dz becomes that of the clipped gradients.
     func scale(_ examples: Range<Int>, _ patients: Patients) {
-        let width = Cell.gateCount * hidden
         for step in 0..<steps {
             let rows = places(step, examples)
             patients.scale(
-                gates.floats(examples).rows(rows, width: width), rowsPerExample: 1, width: width, of: examples)
+                gates.floats(examples).rows(rows, width: gateWidth), rowsPerExample: 1, width: gateWidth, of: examples)
             guard let products else { continue }
             patients.scale(
-                products.floats(examples).rows(rows, width: width), rowsPerExample: 1, width: width, of: examples)
+                products.floats(examples).rows(rows, width: gateWidth), rowsPerExample: 1, width: gateWidth,
+                of: examples)
         }
     }
 
@@ -191,11 +156,11 @@ final class RecurrentDirection<Cell: RecurrentCell> {
     func squaredNorm(
         of one: Range<Int>, _ x: Floats, _ examples: Range<Int>, _ inputRows: PatientRows, _ gradientRows: PatientRows
     ) -> Double {
-        let (count, width) = (steps * one.count, Cell.gateCount * hidden)
-        var dz = gradientRows.gather(gates.floats(examples), width: width, one, of: examples)
+        let count = steps * one.count
+        var dz = gradientRows.gather(gates.floats(examples), width: gateWidth, one, of: examples)
         let inputSquare = inputNorm(
             inputRows.gather(x, width: x.count / (steps * examples.count), one, of: examples), dz, rows: count)
-        if let products { dz = gradientRows.gather(products.floats(examples), width: width, one, of: examples) }
+        if let products { dz = gradientRows.gather(products.floats(examples), width: gateWidth, one, of: examples) }
         let hiddenSquare = hiddenNorm(
             inputRows.gather(statesBefore(examples), width: hidden, one, of: examples), dz, rows: count)
         return inputSquare + hiddenSquare
@@ -217,10 +182,10 @@ final class RecurrentDirection<Cell: RecurrentCell> {
         let (before, after) = isReverse ? (time + 1, time) : (time, time + 1)
         let states = states.floats(examples)
         let rows = places(time, examples)
-        let gates = gates.floats(examples).rows(rows, width: Cell.gateCount * hidden)
+        let gates = gates.floats(examples).rows(rows, width: gateWidth)
         return RecurrentStep(
             time: time, examples: examples, live: live, placeBefore: before, placeAfter: after, gates: gates,
-            products: products?.floats(examples).rows(rows, width: Cell.gateCount * hidden) ?? gates,
+            products: products?.floats(examples).rows(rows, width: gateWidth) ?? gates,
             before: states.rows(places(before, examples), width: hidden),
             after: states.rows(places(after, examples), width: hidden))
     }
@@ -228,5 +193,63 @@ final class RecurrentDirection<Cell: RecurrentCell> {
     /// The rows of `count` places of time from `place` on.
     private func places(_ place: Int, _ examples: Range<Int>, count: Int = 1) -> Range<Int> {
         place * examples.count..<(place + count) * examples.count
+    }
+}
+
+/// The products of one direction, each for any number of rows.
+private struct RecurrentProducts {
+    /// z = x·w_ihᵀ + bias over all steps.
+    let input: ProductFamily
+    /// w_hh·h of one step, added to z or apart with its bias.
+    let step: ProductFamily
+    /// dh += dz·w_hh of one step.
+    let stepGradient: ProductFamily
+    /// dx = dz·w_ih over all steps.
+    let inputGradient: ProductFamily
+    /// dw_ih += dzᵀ·x over all steps.
+    let inputWeight: ProductFamily
+    /// dw_hh += dzᵀ·h over all steps.
+    let hiddenWeight: ProductFamily
+
+    init(
+        inputs: Int, hidden: Int, gateWidth: Int, keepsProductsApart: Bool, addsInputGradient: Bool, scratch: Scratch,
+        kernels: KernelSet
+    ) {
+        func family(_ shape: @escaping (Int) -> ProductShape) -> ProductFamily {
+            ProductFamily(scratch: scratch, kernels: kernels, shape: shape)
+        }
+        func weightProduct(_ width: Int) -> ProductFamily {
+            family { rows in
+                var shape = ProductShape(m: gateWidth, k: rows, n: width)
+                (shape.transposesA, shape.accumulates) = (true, true)
+                return shape
+            }
+        }
+        input = family { rows in
+            var shape = ProductShape(m: rows, k: inputs, n: gateWidth)
+            (shape.transposesB, shape.hasBias) = (true, true)
+            return shape
+        }
+        step = family { examples in
+            var shape = ProductShape(m: examples, k: hidden, n: gateWidth)
+            (shape.transposesB, shape.packsB) = (true, true)
+            (shape.hasBias, shape.accumulates) = (keepsProductsApart, !keepsProductsApart)
+            return shape
+        }
+        stepGradient = family { examples in
+            var shape = ProductShape(m: examples, k: gateWidth, n: hidden)
+            (shape.packsB, shape.accumulates) = (true, true)
+            return shape
+        }
+        inputGradient = family { rows in
+            var shape = ProductShape(m: rows, k: gateWidth, n: inputs)
+            shape.accumulates = addsInputGradient
+            return shape
+        }
+        (inputWeight, hiddenWeight) = (weightProduct(inputs), weightProduct(hidden))
+    }
+
+    var implementations: [String] {
+        [input, step, stepGradient, inputGradient, inputWeight, hiddenWeight].flatMap(\.implementations)
     }
 }

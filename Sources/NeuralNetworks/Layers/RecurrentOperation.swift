@@ -6,11 +6,12 @@ import Tensors
 /// The levels of a recurrent layer, each of one or two directions.
 ///
 /// A part of the share lies time-major as a whole, so both passes and the clipped sums must be given the same parts.
-final class RecurrentOperation<Cell: RecurrentCell>: Operation {
+/// Backward writes over what forward left, so there is one backward pass for each forward pass.
+final class RecurrentOperation: Operation {
     private let hidden: Int
     private let inputWidth: Int
     /// The directions of each level, forward first.
-    private let levels: [[RecurrentDirection<Cell>]]
+    private let levels: [[RecurrentDirection]]
     /// x of each level, `[steps, examples, width]`.
     private let levelInputs: [Slot]
     /// ∂loss/∂h of each direction of the level that backward has reached, `[steps, examples, hidden]`.
@@ -18,10 +19,11 @@ final class RecurrentOperation<Cell: RecurrentCell>: Operation {
     /// ∂loss/∂x of each level, `[steps, examples, width]`.
     private let levelInputGradients: [Slot]
     private let live: LiveSteps
+    /// Private mode: x or h, and dz, of one patient.
     private let inputRows: PatientRows
     private let gradientRows: PatientRows
 
-    init(_ layer: some RecurrentLayer<Cell>, _ context: OperationContext) {
+    init<Kind: RecurrentLayer>(_ layer: Kind, _ context: OperationContext) {
         let (input, steps) = (context.inputs[0].shape, context.inputs[0].shape.sizes[0])
         hidden = layer.hidden
         inputWidth = input.sizes[1]
@@ -30,7 +32,7 @@ final class RecurrentOperation<Cell: RecurrentCell>: Operation {
                 let first = 4 * (level * layer.directions + direction)
                 return RecurrentDirection(
                     layer.makeCell(steps: steps), steps: steps, inputs: layer.inputWidth(ofLevel: level, input),
-                    hidden: layer.hidden, isReverse: direction == 1,
+                    hidden: layer.hidden, gates: Kind.gateCount, isReverse: direction == 1,
                     parameters: Array(context.parameters[first..<first + 4]),
                     gradients: context.isTraining ? Array(context.gradients[first..<first + 4]) : [],
                     scratch: context.scratch, kernels: context.kernels)

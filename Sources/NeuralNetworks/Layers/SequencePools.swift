@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers that make one vector of a sequence: its last step, or the mean over its steps.
+// Layers that make one vector of a sequence: its last step, or the mean or the maxima over its steps.
 
 import Tensors
 
@@ -100,6 +100,55 @@ private final class MeanOverTimeOperation: Operation {
             let steps = dx.rows(0..<length, width: dy.count)
             addRows(dy, to: steps)
             steps.scale(by: 1 / Float(length))
+        }
+    }
+}
+
+/// y = the largest x of each feature over the steps the sequence has, zero for an empty one.
+///
+/// Shapes: x `[time, features]`, y `[features]`.
+package struct MaxOverTime: Layer {
+    package static let kind = "maxOverTime"
+
+    package init() {}
+
+    package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
+        try pooledShape(Self.kind, single(inputs))
+    }
+
+    package func makeOperation(_ context: OperationContext) -> Operation { MaxOverTimeOperation(context) }
+}
+
+private final class MaxOverTimeOperation: Operation {
+    init(_ context: OperationContext) { super.init(inputs: context.inputs, output: context.output()) }
+
+    override var readsInputs: Bool { true }
+    override var readsOutput: Bool { true }
+
+    override func forward(_ examples: Range<Int>) {
+        for example in examples {
+            let one = example..<example + 1
+            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
+            let length = inputs[0].length(of: example)
+            // y = max over t < length of x[t]
+            if length > 0 {
+                SequenceMaxima.forward(x.rows(0..<length, width: y.count), into: y)
+            } else {
+                y.fill(with: 0)
+            }
+        }
+    }
+
+    override func backward(_ examples: Range<Int>) {
+        guard let outputGradient, let inputGradient = inputGradients[0] else { return }
+        for example in examples {
+            let one = example..<example + 1
+            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
+            let (dy, dx) = (outputGradient.values(one, of: examples), inputGradient.values(one, of: examples))
+            let end = inputs[0].length(of: example) * y.count
+            // y = max over t < length of x[t]: dx = dy at the first step that has the maximum, zero elsewhere
+            SequenceMaxima.backward(x[0..<end], maxima: y, gradient: dy, into: dx[0..<end])
+            dx[end..<dx.count].fill(with: 0)
         }
     }
 }
