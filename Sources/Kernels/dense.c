@@ -168,29 +168,3 @@ CLONED void consilium_softmax_rows(size_t rows, size_t columns, float *z, double
         log_sums[row] += log((double)sum);
     }
 }
-
-// ---- optimiser steps -------------------------------------------------------------------------------------------
-
-CLONED void consilium_sgd_step(size_t count, float *restrict w, const float *restrict g, float *restrict velocity,
-                               float rate, float momentum, bool nesterov, float decay) {
-    if (velocity == NULL) {
-        for (size_t i = 0; i < count; i++) w[i] -= rate * (g[i] + decay * w[i]);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const float d = g[i] + decay * w[i];
-        velocity[i] = momentum * velocity[i] + d;
-        w[i] -= rate * (nesterov ? d + momentum * velocity[i] : velocity[i]);
-    }
-}
-
-CLONED void consilium_adam_step(size_t count, float *restrict w, const float *restrict g, float *restrict m,
-                                float *restrict v, struct consilium_adam s) {
-    for (size_t i = 0; i < count; i++) {
-        const float d = g[i] + s.l2_decay * w[i];
-        m[i] = s.beta1 * m[i] + s.complement1 * d;
-        v[i] = s.beta2 * v[i] + s.complement2 * d * d;
-        const float root = __builtin_elementwise_sqrt(v[i]);
-        w[i] = s.weight_factor * w[i] - s.step_size * m[i] / (root * s.second_correction + s.epsilon);
-    }
-}

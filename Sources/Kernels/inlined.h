@@ -112,6 +112,14 @@ INLINED float largest_lane(const float16 *v) {
     return a > b ? a : b;
 }
 
+// The sum of sixteen doubles.
+#define SUM_OF_SIXTEEN(sum)                                                                                            \
+    ({                                                                                                                 \
+        const double8 eight = (sum).lo + (sum).hi;                                                                     \
+        const double4 four = eight.lo + eight.hi;                                                                      \
+        (four.x + four.z) + (four.y + four.w);                                                                         \
+    })
+
 // Two vectors of lanes: one addition would wait for the one before.
 INLINED double sum_of(const float *x, size_t count) {
     double total = 0.0;

@@ -4,14 +4,6 @@
 #include "inlined.h"
 #include "kernels_layers.h"
 
-/// The sum of sixteen doubles in a fixed order.
-#define SUM_OF_SIXTEEN(sum)                                                                                            \
-    ({                                                                                                                 \
-        const double8 eight = (sum).lo + (sum).hi;                                                                     \
-        const double4 four = eight.lo + eight.hi;                                                                      \
-        (four.x + four.z) + (four.y + four.w);                                                                         \
-    })
-
 CLONED double consilium_sum_of_squares(size_t count, const float *x) {
     double total = 0.0;
     SUM_BLOCKS(count, start, length) {

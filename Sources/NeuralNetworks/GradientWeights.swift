@@ -3,11 +3,11 @@
 
 /// Tracks ‖a‖₁ of the local update −η·Σₖ aₖ·gₖ while steps are taken, η being the base learning rate.
 ///
-/// Every optimiser here but Adam is linear in the gradients, so Σ aₖ is the distance that unit gradients would have
-/// moved a parameter, in units of η. That covers in one recurrence the closed forms of the source: τ for plain descent,
+/// Gradient descent, with momentum or not, is linear in the gradients, so Σ aₖ is the distance that unit gradients would
+/// have moved a parameter, in units of η. That covers in one recurrence the closed forms of the source: τ for plain descent,
 /// [τ − ρ(1−ρ^τ)/(1−ρ)]/(1−ρ) with momentum ρ, [1 − (1−ημ)^τ]/(ημ) with the proximal term μ; and schedules, where a
-/// step weighs in proportion to its rate. Weight decay is left out, as in the source. For Adam and AdamW it is the
-/// number of steps.
+/// step weighs in proportion to its rate. Weight decay is left out, as in the source. For the adaptive
+/// optimisers it is the number of steps.
 /// Source: Wang et al. 2020, section 4 (arXiv:2007.07481).
 package struct GradientWeights: Sendable {
     private let optimizer: OptimizerSpecification

@@ -12,12 +12,13 @@ package final class Trainer {
     package let network: Network
     private var workspace: Workspace
     private let gradients: FloatBuffer
-    private var optimizerState = FloatBuffer(count: 0)
+    private var optimizer: Optimizer
 
     package init(network: Network) {
         self.network = network
         workspace = Workspace(for: network, capacity: 1)
         gradients = FloatBuffer(count: network.parameterCount)
+        optimizer = Optimizer(.sgd(momentum: 0, nesterov: false, weightDecay: 0), slices: network.slices)
     }
 
     /// Trains `parameters` in place with a fresh optimiser.
@@ -79,8 +80,7 @@ package final class Trainer {
             let rate = learningRate(step)
             adjustGradients(parameters, proximal, correction)
             unsafe parameters.withUnsafeMutableBufferPointer {
-                unsafe plan.optimizer.update(
-                    $0, gradient: .init(gradients.elements), state: optimizerState.elements, step: step, rate: rate)
+                unsafe optimizer.update(Floats($0), gradient: gradients.floats, step: step, rate: rate)
             }
             weights.advance(rate: rate)
             rateSum += rate
@@ -89,7 +89,7 @@ package final class Trainer {
             try saving.save(
                 TrainingCheckpoint(
                     steps: step + 1, lossSum: lossSum, dropout: dropout?.words ?? [], parameters: parameters,
-                    optimizerState: unsafe Array(optimizerState.elements)))
+                    optimizerState: optimizer.state.array))
         }
 
         guard unsafe parameters.withUnsafeBufferPointer(allFinite) else { throw TrainingError.nonFiniteParameters }
@@ -102,11 +102,10 @@ package final class Trainer {
     private func prepareMemory(rows: Int, plan: LocalTraining) {
         let capacity = min(rows, plan.batchSize)
         if workspace.capacity < capacity { workspace = Workspace(for: network, capacity: capacity) }
-        let stateCount = plan.optimizer.stateVectors * network.parameterCount
-        if optimizerState.count == stateCount {
-            optimizerState.clear()
+        if optimizer.specification == plan.optimizer {
+            optimizer.reset()
         } else {
-            optimizerState = FloatBuffer(count: stateCount)
+            optimizer = Optimizer(plan.optimizer, slices: network.slices)
         }
     }
 
@@ -118,15 +117,13 @@ package final class Trainer {
         guard (0...plan.steps).contains(checkpoint.steps), let generator = SeededGenerator(words: checkpoint.dropout)
         else { throw .invalidPlan(.checkpoint) }
         for (values, expected) in [
-            (checkpoint.parameters, network.parameterCount), (checkpoint.optimizerState, optimizerState.count),
+            (checkpoint.parameters, network.parameterCount), (checkpoint.optimizerState, optimizer.state.count),
         ] where values.count != expected {
             throw .wrongCount(.checkpoint, expected: expected, actual: values.count)
         }
         parameters = checkpoint.parameters
         dropout = generator
-        unsafe checkpoint.optimizerState.withUnsafeBufferPointer { saved in
-            unsafe _ = optimizerState.elements.update(fromContentsOf: saved)
-        }
+        for (place, value) in checkpoint.optimizerState.enumerated() { optimizer.state[place] = value }
     }
 
     /// Copies the rows of a batch to the front of the workspace.

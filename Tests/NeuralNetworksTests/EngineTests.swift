@@ -55,7 +55,7 @@ import Testing
         let rows = (0..<Int32(20)).map { $0 }
         var losses: [Double] = []
         for step in 0..<steps {
-            var update = StepUpdate(optimizer: optimizer, rate: 0.01, step: step)
+            var update = StepUpdate(rate: 0.01, step: step)
             update.largestNorm = clip
             let start = (step * 5) % 14
             losses.append(
@@ -99,7 +99,7 @@ import Testing
                 let engine = try Engine(graph, objective: Objective(Distance()), options)
                 engine.parameters.copy(from: graph.initialParameters(seed: 3), at: 0)
                 engine.prepare(optimizer)
-                var update = StepUpdate(optimizer: optimizer, rate: 0.1, step: 0)
+                var update = StepUpdate(rate: 0.1, step: 0)
                 if isPrivate { update.privacy = (bound: .infinity, noise: 0, expectedPatients: 12) }
                 let patients = isPrivate ? [0..<3, 3..<4, 4..<8, 8..<12] : nil
                 _ = engine.step(

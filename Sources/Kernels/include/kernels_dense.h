@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Float32 kernels of dense networks: one matrix product, activations, softmax and optimiser steps.
+// Float32 kernels of dense networks: one matrix product, activations and softmax.
 //
 // Every loop is compiled for AVX-512, AVX2 and baseline x86-64 and chosen when the program starts. An element is always
 // summed in the same order and nothing is fused, so the float results are the same bits on every machine. Callers check
@@ -56,27 +56,5 @@ void consilium_sigmoid_backward(size_t count, const float *y, float *dy);
 
 /// In place, row by row: z ← softmax z; `log_sums[i]` = log Σⱼ e^(z[i,j]).
 void consilium_softmax_rows(size_t rows, size_t columns, float *z, double *log_sums);
-
-/// One step of stochastic gradient descent as PyTorch defines it:
-/// d = g + decay·w; v = momentum·v + d; d = nesterov ? d + momentum·v : v; w −= rate·d.
-/// `velocity` may be NULL when momentum is zero.
-void consilium_sgd_step(size_t count, float *w, const float *g, float *velocity, float rate, float momentum,
-                        bool nesterov, float decay);
-
-/// The constants of one Adam or AdamW step.
-struct consilium_adam {
-    /// Added to the gradient as decay·w (Adam).
-    float l2_decay;
-    /// Factor on w before the step, 1 − rate·decay (AdamW); 1 for Adam.
-    float weight_factor;
-    /// β and 1 − β, each rounded by itself: 1 − 0.999 taken in float32 would be wrong in the fifth digit.
-    float beta1, complement1, beta2, complement2;
-    float epsilon;
-    /// rate / (1 − β₁ᵗ) and 1 / √(1 − β₂ᵗ) of this step t.
-    float step_size, second_correction;
-};
-
-/// m = β₁m + (1−β₁)d; v = β₂v + (1−β₂)d²; w = factor·w − step·m / (√v·correction + ε), with d = g + decay·w.
-void consilium_adam_step(size_t count, float *w, const float *g, float *m, float *v, struct consilium_adam s);
 
 #endif

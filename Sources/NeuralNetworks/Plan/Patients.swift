@@ -64,7 +64,9 @@ package final class Patients {
         for patient in within(part) where factors[patient] != 1 {
             let range = examples[patient]
             let first = (range.lowerBound - part.lowerBound) * rowsPerExample
-            values.rows(first..<first + range.count * rowsPerExample, width: width).scale(by: factors[patient])
+            let rows = values.rows(first..<first + range.count * rowsPerExample, width: width)
+            // Zero, not 0·NaN, where a gradient was not finite.
+            if factors[patient] == 0 { rows.fill(with: 0) } else { rows.scale(by: factors[patient]) }
         }
     }
 }

@@ -24,7 +24,7 @@ package final class Engine {
     private let untrainedOutputs: [Int]
     /// Outputs and gradients of the whole batch, for losses that mix examples.
     private let gathered: [GatheredOutputs]
-    private var optimizerState = FloatBuffer(count: 0)
+    private var optimizer: Optimizer
 
     /// How an engine is made.
     package struct Options: Sendable {
@@ -57,6 +57,7 @@ package final class Engine {
         let pays = options.usesAllThreads || work >= Self.smallestSharedWork
         workerCount = pays ? min(options.threads, options.batchSize) : 1
         team = WorkerTeam(count: workerCount)
+        optimizer = Optimizer(.sgd(momentum: 0, nesterov: false, weightDecay: 0), slices: graph.slices)
         parameterBuffer = FloatBuffer(count: graph.parameterCount)
         let exchange = WorkerExchange(team: team)
         let share =
@@ -89,19 +90,21 @@ package final class Engine {
     /// Bytes of plans, gradients, parameters and optimiser state.
     package var byteCount: Int {
         workers.reduce(0) { $0 + $1.plan.byteCount + $1.gradient.count * MemoryLayout<Float>.stride }
-            + (parameterBuffer.count + optimizerState.count) * MemoryLayout<Float>.stride
+            + (parameterBuffer.count + optimizer.state.count) * MemoryLayout<Float>.stride
     }
 
     /// Gives the optimiser zeroed state, or state saved before.
-    package func prepare(_ optimizer: OptimizerSpecification, state: [Float]? = nil) {
-        let count = optimizer.stateVectors * graph.parameterCount
-        if optimizerState.count != count { optimizerState = FloatBuffer(count: count) }
-        optimizerState.clear()
-        if let state { optimizerState.floats.copy(from: state, at: 0) }
+    package func prepare(_ specification: OptimizerSpecification, state: [Float]? = nil) {
+        if optimizer.specification == specification {
+            optimizer.reset()
+        } else {
+            optimizer = Optimizer(specification, slices: graph.slices)
+        }
+        if let state { optimizer.state.copy(from: state, at: 0) }
     }
 
     /// The optimiser's state, for a checkpoint.
-    package var optimizerStateValues: [Float] { optimizerState.floats.array }
+    package var optimizerStateValues: [Float] { optimizer.state.array }
 
     /// Takes one step over the examples `rows`, in this order; returns the batch's loss at the parameters before it.
     ///
@@ -114,10 +117,7 @@ package final class Engine {
         _ update: StepUpdate
     ) -> Double {
         precondition(!rows.isEmpty && rows.count <= batchCapacity, "a batch of \(rows.count) for \(batchCapacity)")
-        precondition(
-            isPrivate == (update.privacy != nil)
-                && optimizerState.count == update.optimizer.stateVectors * graph.parameterCount,
-            "the step was not prepared")
+        precondition(isPrivate == (update.privacy != nil), "a private step of a plain engine, or the reverse")
         team.run { member in
             let worker = workers[member]
             let share = self.share(member, of: rows.count, patients)
@@ -223,11 +223,17 @@ package final class Engine {
             let norm = workers.reduce(0) { $0 + $1.squaredNorm }.squareRoot()
             scale *= min(1, largest / (scale * norm + 1e-6))
         }
+        let blocks = optimizer.preparationBlocks
+        if blocks > 0 {
+            if update.largestNorm == nil { team.wait() }
+            let (first, end) = (member * blocks / workerCount, (member + 1) * blocks / workerCount)
+            optimizer.prepare(
+                parameters, gradient: total, blocks: first..<end, step: update.step, scale: Float(scale))
+            team.wait()
+        }
         for range in parts(member) {
-            if scale != 1 { total[range].scale(by: Float(scale)) }
-            update.optimizer.update(
-                range, of: parameters, gradient: total, state: optimizerState.floats, step: update.step,
-                rate: update.rate)
+            optimizer.update(
+                parameters, gradient: total, range: range, step: update.step, rate: update.rate, scale: Float(scale))
             for worker in workers { worker.gradient.floats[range].fill(with: 0) }
         }
     }

@@ -5,7 +5,6 @@ package import Tensors
 
 /// How a step moves the parameters.
 package struct StepUpdate {
-    package var optimizer: OptimizerSpecification
     package var rate: Double
     /// Steps already taken with the optimiser's state.
     package var step: Int
@@ -19,8 +18,7 @@ package struct StepUpdate {
     /// which is then divided by `expectedPatients`.
     package var privacy: (bound: Double, noise: Double, expectedPatients: Double)?
 
-    package init(optimizer: OptimizerSpecification, rate: Double, step: Int) {
-        self.optimizer = optimizer
+    package init(rate: Double, step: Int) {
         self.rate = rate
         self.step = step
     }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// The length of a whole gradient, measured by several workers, and the factor that clips it.
+
+package import Tensors
+
+/// How vectors are cut where a sum must not depend on who adds up which part.
+enum VectorBlocks {
+    /// Floats in a block: 64 KiB.
+    static let size = 16_384
+
+    static func count(_ floats: Int) -> Int { (floats + size - 1) / size }
+}
+
+/// ‖g‖₂ over all parameters, in blocks of a fixed size: workers measure blocks as they like, and the norm has the same
+/// bits.
+package final class GradientNorm {
+    private let count: Int
+    /// Σ g² of each block.
+    private let squares: FloatBuffer
+
+    /// - Parameter count: The parameters.
+    package init(count: Int) {
+        self.count = count
+        squares = FloatBuffer(count: VectorBlocks.count(count))
+    }
+
+    package var blockCount: Int { squares.count }
+
+    /// Measures some of the blocks. Shapes: g `[count]`, all of it.
+    package func measure(_ g: Floats, blocks: Range<Int>) {
+        precondition(g.count == count, "a gradient of \(g.count) for a norm over \(count)")
+        for block in blocks {
+            let start = block * VectorBlocks.size
+            squares.floats[block] = Float(sumOfSquares(g[start..<min(start + VectorBlocks.size, count)]))
+        }
+    }
+
+    /// The norm, after every block was measured.
+    package var norm: Double { sum(squares.floats).squareRoot() }
+
+    /// What the gradient is multiplied with so that its norm is at most `limit`: min(1, limit/(norm + 10⁻⁶)).
+    ///
+    /// Source: torch.nn.utils.clip_grad_norm_ (Pascanu et al. 2013, Algorithm 1, arXiv:1211.5063). A norm that is NaN
+    /// gives NaN, so that a broken gradient shows.
+    package static func clippingFactor(norm: Double, limit: Double) -> Float {
+        let factor = limit / (norm + 1e-6)
+        return factor >= 1 ? 1 : Float(factor)
+    }
+}
