@@ -58,6 +58,34 @@ package struct ModelSpecification: Hashable, Sendable {
         try checkLastLayer(head: head)
     }
 
+    /// The layers as a graph from `inputs` features to the logits; the number of a layer is its name.
+    ///
+    /// - Throws: ``ModelError`` naming the layer that does not fit and what would.
+    func graph(inputs: Int, head: Head) throws(ModelError) -> Graph {
+        try check(inputs: inputs, head: head)
+        var (width, count) = (inputs, 0)
+        for (index, layer) in layers.enumerated() {
+            guard case .dense(let units, _) = layer else { continue }
+            count += (width + 1) * units
+            width = units
+            guard count <= Self.largestParameterCount else {
+                throw .tooManyParameters(layer: index, largest: Self.largestParameterCount)
+            }
+        }
+        do {
+            return try Graph(
+                input: Shape([inputs]),
+                layers: layers.map { layer in
+                    switch layer {
+                    case .dense(let units, let activation): Dense(units, activation: activation.function)
+                    case .dropout(let rate): Dropout(rate)
+                    }
+                })
+        } catch {
+            preconditionFailure("checked layers that do not fit: \(error)")
+        }
+    }
+
     private func checkLastLayer(head: Head) throws(ModelError) {
         guard let last = layers.last else { throw .noLayers(expectedUnits: head.outputs) }
         let index = layers.count - 1
