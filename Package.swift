@@ -77,7 +77,7 @@ let package = Package(
             swiftSettings: pure),
         // Edges
         .target(
-            name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels"], swiftSettings: shared),
+            name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels", "Randomness"], swiftSettings: shared),
         .target(
             name: "Enrolment", dependencies: ["CLibcrypto", crypto, "Federation", "Randomness", swiftASN1, x509],
             exclude: ["Joining/make-word-list.py"], swiftSettings: shared),
@@ -137,8 +137,7 @@ let package = Package(
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
                 logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation",
-                "SiteService",
-                "Store", "StudyFiles", "WireProtocol",
+                "SiteService", "Store", "StudyFiles", "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "DaemonSupport",

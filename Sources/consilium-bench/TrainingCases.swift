@@ -2,6 +2,7 @@
 // The networks of the training benchmark, as PyTorch and TensorFlow build them in Benchmarks/peers.
 
 import NeuralNetworks
+import Randomness
 import Tensors
 
 /// One network with its batch. The same definitions stand in `Benchmarks/peers/cases.py`.
@@ -14,7 +15,7 @@ struct TrainingCase {
     let graph: Graph
 
     static let names = [
-        "seed-cnn", "mlp-tiny", "mlp", "cnn28", "lstm", "gru", "transformer", "transformer-b8", "resnet18",
+        "seed-cnn", "mlp-tiny", "mlp", "cnn28", "lstm", "gru", "resnet18",
     ]
     static let learningRate = 1e-3
     static let clippingNorm = 1.0
@@ -58,9 +59,6 @@ struct TrainingCase {
             graph = try Graph(
                 input: .tokens(Self.tokens),
                 layers: [Embedding(Self.vocabulary, width: 128), layer, LastStep(), Dense(5)])
-        case "transformer", "transformer-b8":
-            (batch, classes, residentBatches) = (name == "transformer" ? 32 : 8, 5, 8)
-            graph = try Self.transformer(dropout: dropout)
         case "resnet18":
             (batch, classes, residentBatches) = (8, 1000, 2)
             graph = try Self.resnet18()
@@ -69,20 +67,16 @@ struct TrainingCase {
         }
     }
 
-    /// Embedding, learned positions, four pre-norm blocks, the mean over time, a dense layer.
-    private static func transformer(dropout: Double) throws -> Graph {
-        var builder = GraphBuilder()
-        var edge = builder.input(.tokens(tokens))
-        edge = try builder.add("embedding", Embedding(vocabulary, width: 256), edge)
-        edge = try builder.add("positions", LearnedPositions(), edge)
-        for block in 0..<4 {
-            edge = try TransformerEncoderLayer(
-                heads: 4, feedForward: 1024, activation: .gelu, dropout: dropout, normalizesFirst: true
-            ).build(&builder, name: "blocks.\(block)", inputs: [edge])
-        }
-        edge = try builder.add("mean", MeanOverTime(), edge)
-        edge = try builder.add("head", Dense(5), edge)
-        return try builder.graph(outputs: [edge])
+    /// Random examples and classes, enough for the resident batches.
+    func residentExamples(seed: UInt64) -> Examples {
+        var generator = SeededGenerator(seed: seed, stream: "bench")
+        let (count, shape) = (batch * residentBatches, graph.inputShapes[0])
+        let input: Examples.Values =
+            shape.holdsTokens
+            ? .tokens((0..<count * shape.count).map { _ in Int32(generator.index(below: Self.vocabulary)) })
+            : .floats((0..<count * shape.count).map { _ in 2 * generator.uniformFloat() - 1 })
+        return Examples(
+            count: count, inputs: [input], targets: [(0..<count).map { _ in Float(generator.index(below: classes)) }])
     }
 
     private static func resnet18() throws -> Graph {
