@@ -109,8 +109,7 @@ final class AttentionHeads {
     /// Overwrites the gradients of q, k and v.
     func backward(
         _ q: HeadRows, _ k: HeadRows, _ v: HeadRows, dropout: ExampleDropout?, probabilities: Floats,
-        gradient dc: Floats,
-        into dq: HeadRows, _ dk: HeadRows, _ dv: HeadRows
+        gradient dc: Floats, into dq: HeadRows, _ dk: HeadRows, _ dv: HeadRows
     ) {
         guard let products = gradientProducts else { preconditionFailure("backward in inference") }
         let ds = scoreGradients.floats
