@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conversion from float32 to bfloat16.
+// Conversion from float32 to bfloat16, the same bits on every processor.
 //
-// In integers, not by the processor's own instruction: that one flushes subnormal numbers to zero, and exists on few
-// machines. It is half as fast again where the values lie in the cache and as fast where they do not.
+// In integers: the instruction that some processors have makes subnormal numbers zero, and measured it is faster only on
+// what lies in the first-level cache.
 
 #include "inlined.h"
 #include "kernels_dense.h"
