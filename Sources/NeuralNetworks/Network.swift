@@ -35,32 +35,27 @@ package struct Network: Hashable, Sendable {
     ///
     /// - Throws: ``ModelError`` naming the layer that does not fit and what would.
     package init(_ specification: ModelSpecification, inputs: Int, head: Head) throws(ModelError) {
-        try specification.check(inputs: inputs, head: head)
+        let graph = try specification.graph(inputs: inputs, head: head)
         var (width, offset) = (inputs, 0)
         var layers: [Layer] = []
-        var slices: [ParameterSlice] = []
-        for (index, layer) in specification.layers.enumerated() {
-            switch layer {
-            case .dense(let units, let activation):
-                let dense = DenseLayer(inputs: width, units: units, activation: activation, offset: offset)
-                let weights = units * width
-                slices.append(ParameterSlice(name: "\(index).weight", shape: [units, width], offset: offset))
-                slices.append(ParameterSlice(name: "\(index).bias", shape: [units], offset: offset + weights))
+        for element in specification.elements {
+            switch element.content {
+            case let layer as Dense:
+                guard let activation = Activation(rawValue: layer.activation.word) else { continue }
+                let dense = DenseLayer(inputs: width, units: layer.units, activation: activation, offset: offset)
                 layers.append(.dense(dense))
-                (width, offset) = (units, offset + dense.parameterCount)
-                guard offset <= ModelSpecification.largestParameterCount else {
-                    throw .tooManyParameters(layer: index, largest: ModelSpecification.largestParameterCount)
-                }
-            case .dropout(let rate):
-                layers.append(.dropout(DropoutLayer(rate: rate), width: width))
+                (width, offset) = (layer.units, offset + dense.parameterCount)
+            case let layer as Dropout:
+                layers.append(.dropout(DropoutLayer(rate: layer.rate), width: width))
+            default: break
             }
         }
+        slices = graph.slices
+        parameterCount = graph.parameterCount
         self.specification = specification
         self.inputs = inputs
         self.head = head
         self.layers = layers
-        self.slices = slices
-        self.parameterCount = offset
     }
 
     /// The parameters a study starts from: weights uniform in ±√(6 / (inputs + units)), biases zero.
