@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture torture-processes bench package package-test format lint clean help
+.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl systemd
@@ -30,6 +30,10 @@ test: deps lint imports build ## everything continuous integration checks
 	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
 	@.ci/torture-processes --kills 10 --full-disks
 
+test-portable: ## build without oneDNN and run the suites of kernels, layers and training
+	swift build -c release --build-tests --disable-default-traits
+	@.ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
+
 torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
 	@$(BIN)/consilium-bench torture --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(TRACE),--trace)
 
@@ -45,6 +49,18 @@ bench: deps ## measure a round at 1 M and 25 M parameters with four sites, and t
 	@$(BIN)/consilium-bench round --parameters 1000000 --sites 4 --json -
 	@$(BIN)/consilium-bench round --parameters 25000000 --sites 4 --json -
 	@$(BIN)/consilium-bench transport --json -
+
+PEERS := Benchmarks/.venv
+
+bench-peers: deps $(PEERS)/installed ## compare training with PyTorch, TensorFlow and Opacus: an hour (ARGS="…" is passed on)
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/peers/run.py $(or $(ARGS),--private)
+
+# 8 GB; installed again when the pinned versions change.
+$(PEERS)/installed: Benchmarks/peers/requirements.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --requirement $<
+	@touch $@
 
 package: build ## make the Debian packages in .build/packages
 	@.ci/install-packages $(PACKAGE_DEPS)

@@ -137,8 +137,7 @@ let package = Package(
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
                 logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation",
-                "SiteService",
-                "Store", "StudyFiles", "WireProtocol",
+                "SiteService", "Store", "StudyFiles", "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "DaemonSupport",

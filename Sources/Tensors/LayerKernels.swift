@@ -156,6 +156,11 @@ package func transpose(_ x: Floats, rows: Int, columns: Int, into y: Floats) {
     unsafe consilium_transpose(rows, columns, x.start, y.start)
 }
 
+/// Whether every x is neither infinite nor NaN.
+package func allFinite(_ x: Floats) -> Bool {
+    unsafe consilium_all_finite(x.count, x.start)
+}
+
 /// Σ x², in double and in a fixed order.
 package func sumOfSquares(_ x: Floats) -> Double {
     unsafe consilium_sum_of_squares(x.count, x.start)

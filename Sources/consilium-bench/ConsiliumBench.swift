@@ -22,11 +22,12 @@ struct ConsiliumBench: AsyncParsableCommand {
               consilium-bench load --sites 1000 --rounds 0 --json -
               consilium-bench load --sites 300 --rounds 5 --json -
               consilium-bench table --megabytes 200 --json -
+              consilium-bench train --case seed-cnn --json -
             """,
         version: programVersion,
         subcommands: [
             RoundBench.self, TransportBench.self, LoadBench.self, LoadSitesCommand.self, TableBench.self,
-            TortureCommand.self,
+            TrainBench.self, TortureCommand.self,
         ])
 }
 

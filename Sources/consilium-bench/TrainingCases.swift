@@ -2,6 +2,7 @@
 // The networks of the training benchmark, as PyTorch and TensorFlow build them in Benchmarks/peers.
 
 import NeuralNetworks
+import Randomness
 import Tensors
 
 /// One network with its batch. The same definitions stand in `Benchmarks/peers/cases.py`.
@@ -67,6 +68,18 @@ struct TrainingCase {
         default:
             return nil
         }
+    }
+
+    /// Random examples and classes, enough for the resident batches.
+    func residentExamples(seed: UInt64) -> Examples {
+        var generator = SeededGenerator(seed: seed, stream: "bench")
+        let (count, shape) = (batch * residentBatches, graph.inputShapes[0])
+        let input: Examples.Values =
+            shape.holdsTokens
+            ? .tokens((0..<count * shape.count).map { _ in Int32(generator.index(below: Self.vocabulary)) })
+            : .floats((0..<count * shape.count).map { _ in 2 * generator.uniformFloat() - 1 })
+        return Examples(
+            count: count, inputs: [input], targets: [(0..<count).map { _ in Float(generator.index(below: classes)) }])
     }
 
     /// Embedding, learned positions, four pre-norm blocks, the mean over time, a dense layer.

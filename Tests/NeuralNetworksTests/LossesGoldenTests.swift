@@ -38,7 +38,7 @@ import Testing
             let biases = Array(logits[row * columns..<(row + 1) * columns])
             let parameters = [Float](repeating: 0, count: columns) + biases
             loss += try network.loss(parameters: parameters, features: [0], targets: [targets[row]], rows: 1)
-            gradient += try network.gradient(
+            gradient += network.gradient(
                 parameters: parameters, features: [0], targets: [targets[row]], rows: 1
             )[columns...].map { $0 / Float(rows) }
         }

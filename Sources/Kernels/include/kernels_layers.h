@@ -109,6 +109,10 @@ void consilium_dropout(size_t count, uint64_t key, uint64_t first, uint32_t thre
 void consilium_dropout_rows(size_t rows, size_t width, uint64_t key, uint64_t first, uint32_t threshold, float scale,
                             const float *x, float *y);
 
+/// y[i] += deviation·N(0, 1), from uniform random words, as many as `count` rounded up to a multiple of 32. The numbers
+/// reach to ±6.7; float32 noise is for measuring and local training, not for the sums that leave a site.
+void consilium_add_gaussian(size_t count, const uint32_t *words, float deviation, float *y);
+
 /// Σ x², summed in blocks in a fixed order, in double.
 double consilium_sum_of_squares(size_t count, const float *x);
 /// Σ x·y and Σ x in the same way.

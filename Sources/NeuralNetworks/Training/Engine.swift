@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The training step: workers with a share of the batch each, one sum of gradients, one update of the parameters.
 
+package import Randomness
 package import Tensors
 
 /// Trains one graph with one objective.
@@ -94,7 +95,13 @@ package final class Engine {
     }
 
     /// Gives the optimiser zeroed state, or state saved before.
-    package func prepare(_ specification: OptimizerSpecification, state: [Float]? = nil) {
+    ///
+    /// - Parameter noiseKey: 32 random bytes that the noise of private steps is made from.
+    /// - Throws: ``RandomnessError`` when the system has no cipher.
+    package func prepare(
+        _ specification: OptimizerSpecification, state: [Float]? = nil, noiseKey: [UInt8]? = nil
+    ) throws(RandomnessError) {
+        for worker in workers { try worker.prepareNoise(key: noiseKey) }
         if optimizer.specification == specification {
             optimizer.reset()
         } else {
@@ -231,6 +238,9 @@ package final class Engine {
                 parameters, gradient: total, blocks: first..<end, step: update.step, scale: Float(scale))
             team.wait()
         }
+        if let privacy = update.privacy, privacy.noise > 0 {
+            workers[member].addNoise(privacy.noise, to: total, parts(member), member: member, step: update.step)
+        }
         for range in parts(member) {
             optimizer.update(
                 parameters, gradient: total, range: range, step: update.step, rate: update.rate, scale: Float(scale))
@@ -269,6 +279,8 @@ private final class Worker {
     /// What the worker's part of each term's loss is worth.
     var weights: [Double]
     private(set) var exampleCount = 0
+    private var noiseStream: KeyedStream?
+    private let noise = GaussianNoise()
     private let targetBuffers: [GatheredOutputs]
     private let targetCounts: [Int]
 
@@ -278,6 +290,24 @@ private final class Worker {
         self.targetCounts = targetCounts
         targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
         weights = targetCounts.map { _ in 0 }
+    }
+
+    func prepareNoise(key: [UInt8]?) throws(RandomnessError) {
+        if let key { noiseStream = try KeyedStream(key: key) } else { noiseStream = nil }
+    }
+
+    /// Adds normal noise to parts of a vector. Every step and every worker has a place of its own in the stream.
+    func addNoise(
+        _ deviation: Double, to total: Floats, _ parts: some Sequence<Range<Int>>, member: Int, step: Int
+    ) {
+        // 2²⁸ blocks of four floats for each of up to 2⁸ workers: a vector has at most 2²⁸ floats.
+        var block = UInt64(step) << 36 | UInt64(member) << 28
+        for range in parts {
+            unsafe noise.add(deviation: Float(deviation), to: total[range]) { bytes, _ in
+                unsafe noiseStream?.fill(bytes, fromBlock: block)
+                block += UInt64(bytes.count / KeyedStream.blockBytes)
+            }
+        }
     }
 
     func targets(_ term: Int, _ range: Range<Int>) -> Floats {

@@ -9,11 +9,10 @@ import Synchronization
 /// The checkpoint of one task. Durable before the training goes on; named by the task and bound to it, because another
 /// task has another model, other controls or another study.
 ///
-/// Layout: the domain, the task's hash, then little-endian steps (u64), Σ loss (f64), the dropout generator (4 × u64),
-/// the counts of parameters and of optimiser state (2 × u64), and both as 32-bit floats. The vault's own digest is not
+/// Layout: the domain, the task's hash, then little-endian steps (u64), Σ loss (f64), the counts of parameters and of optimiser state (2 × u64), and both as 32-bit floats. The vault's own digest is not
 /// kept anywhere, so a SHA-256 of all that stands at the end.
 package struct CheckpointFile: Sendable {
-    private static let domain = Array("consilium/checkpoint/v1\n".utf8)
+    private static let domain = Array("consilium/checkpoint/v2\n".utf8)
     /// Pauses grow with the time it takes to write, so that this part of the time at most is spent on it; up to twenty
     /// times the pause that was asked for.
     private static let largestShare = 0.05
@@ -63,7 +62,6 @@ package struct CheckpointFile: Sendable {
 
     private static func header(of checkpoint: TrainingCheckpoint, task: Digest) -> [UInt8] {
         var words = [UInt64(checkpoint.steps), checkpoint.lossSum.bitPattern]
-        words += checkpoint.dropout
         words += [UInt64(checkpoint.parameters.count), UInt64(checkpoint.optimizerState.count)]
         return domain + task.bytes
             + words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) } }
@@ -79,18 +77,18 @@ package struct CheckpointFile: Sendable {
 
     private static func checkpoint(in bytes: [UInt8], task: Digest) -> TrainingCheckpoint? {
         let prefix = domain + task.bytes
-        let headerBytes = prefix.count + 8 * 8
+        let headerBytes = prefix.count + 4 * 8
         guard bytes.count >= headerBytes + 32, bytes.starts(with: prefix) else { return nil }
         var hasher = BlobHasher()
         bytes.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0.dropLast(32))) }
         guard Array(bytes.suffix(32)) == hasher.finish().bytes else { return nil }
         let words: [UInt64] = bytes.withUnsafeBytes { raw in
-            (0..<8).map {
+            (0..<4).map {
                 UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: prefix.count + 8 * $0, as: UInt64.self))
             }
         }
         let room = (bytes.count - headerBytes - 32) / 4
-        guard words[6] <= room, words[7] == UInt64(room) - words[6], let steps = Int(exactly: words[0]) else {
+        guard words[2] <= room, words[3] == UInt64(room) - words[2], let steps = Int(exactly: words[0]) else {
             return nil
         }
         func floats(_ count: Int, at offset: Int) -> [Float] {
@@ -102,11 +100,11 @@ package struct CheckpointFile: Sendable {
                 }
             }
         }
-        let count = Int(words[6])
+        let count = Int(words[2])
         return TrainingCheckpoint(
-            steps: steps, lossSum: Double(bitPattern: words[1]), dropout: Array(words[2..<6]),
+            steps: steps, lossSum: Double(bitPattern: words[1]), 
             parameters: floats(count, at: headerBytes),
-            optimizerState: floats(Int(words[7]), at: headerBytes + 4 * count))
+            optimizerState: floats(Int(words[3]), at: headerBytes + 4 * count))
     }
 
     /// Removes the file; the round has its vector, or is over.

@@ -3,7 +3,7 @@
 
 /// The state of a run of ``Trainer`` between two steps.
 ///
-/// Batch order, schedule and normalising weight follow from the number of steps and the plan: they are replayed, not
+/// Batch order, dropout masks, schedule and normalising weight follow from the number of steps and the plan: they are replayed, not
 /// kept.
 /// Privacy: holds a model that has seen one site's rows only. It never leaves the site.
 package struct TrainingCheckpoint: Hashable, Sendable {
@@ -11,19 +11,16 @@ package struct TrainingCheckpoint: Hashable, Sendable {
     package var steps: Int
     /// Σ of the loss over the examples seen, in the order of the steps.
     package var lossSum: Double
-    /// The generator of the dropout masks.
-    package var dropout: [UInt64]
     /// `[parameterCount]`.
     package var parameters: [Float]
     /// The optimiser's vectors, one after the other: `[stateVectors × parameterCount]`.
     package var optimizerState: [Float]
 
     package init(
-        steps: Int, lossSum: Double, dropout: [UInt64], parameters: [Float], optimizerState: [Float]
+        steps: Int, lossSum: Double, parameters: [Float], optimizerState: [Float]
     ) {
         self.steps = steps
         self.lossSum = lossSum
-        self.dropout = dropout
         self.parameters = parameters
         self.optimizerState = optimizerState
     }

@@ -13,7 +13,11 @@ package struct BatchOrder: Hashable, Sendable {
         self.round = round
     }
 
-    var dropoutGenerator: SeededGenerator { SeededGenerator(seed: seed, stream: "dropout/\(round)") }
+    /// What the dropout masks of the round's first step are made from; each further step adds one.
+    var dropoutKey: UInt64 {
+        var generator = SeededGenerator(seed: seed, stream: "dropout/\(round)")
+        return generator.next()
+    }
 }
 
 /// Cuts a table into batches, epoch by epoch, without replacement; the last batch of an epoch may be short.

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Local training: the loop over batches, with the memory it reuses from step to step and round to round.
+
+import Randomness
+package import Tensors
+
+/// Trains one network, and keeps its memory for the next round.
+///
+/// Not sendable: a trainer belongs to the thread, or the actor, that trains. After the first step of a run nothing of this
+/// project's is allocated until the run ends.
+package final class Trainer {
+    package let network: Network
+    private let threads: Int
+    private let kernels: KernelSet
+    private var engine: Engine?
+    private let reference: FloatBuffer
+    private let correction: FloatBuffer
+
+    /// - Parameters:
+    ///   - threads: Workers at most; small models use one.
+    ///   - kernels: ``KernelSet/portable`` gives the same bits on every machine.
+    package init(network: Network, threads: Int = 1, kernels: KernelSet = .fastest) {
+        self.network = network
+        self.threads = threads
+        self.kernels = kernels
+        reference = FloatBuffer(count: network.parameterCount)
+        correction = FloatBuffer(count: network.parameterCount)
+    }
+
+    /// Trains `parameters` in place with a fresh optimiser.
+    ///
+    /// Shapes: parameters, `reference` and `correction` `[parameterCount]`; features `[rows, inputs]`, row-major;
+    /// targets `[rows]`.
+    /// Each step follows gradient + μ·(w − reference) + correction.
+    /// Source: Li et al. 2020, equation 2 (FedProx, arXiv:1812.06127); Karimireddy et al. 2020, Algorithm 1, line 10
+    /// (SCAFFOLD, arXiv:1910.06378).
+    ///
+    /// - Parameters:
+    ///   - order: Seeds the order of the examples and the dropout masks.
+    ///   - firstGlobalStep: The study's steps before this round, where the schedule goes on.
+    ///   - totalGlobalSteps: The steps of the whole study.
+    ///   - proximal: FedProx's μ and the global model it pulls towards.
+    ///   - correction: SCAFFOLD's c − cᵢ, added to every gradient.
+    ///   - checkpoint: Where an earlier run with the same arguments had come to; this one goes on there, to the bit.
+    ///   - saving: Gets the state of this run when it is due, after `onBatch`.
+    ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
+    ///     a cancellation, ends the run.
+    /// - Throws: ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
+    package func run(
+        parameters: inout [Float], features: [Float], targets: [Float], plan: LocalTraining, order: BatchOrder,
+        firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
+        correction: [Float]? = nil, from checkpoint: TrainingCheckpoint? = nil, saving: CheckpointSaving? = nil,
+        onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in }
+    ) throws -> TrainingSummary {
+        try check(parameters, features, targets, plan, firstGlobalStep, totalGlobalSteps, proximal, correction)
+        if let checkpoint { try check(checkpoint, plan) }
+        let examples = Examples(count: targets.count, inputs: [.floats(features)], targets: [targets])
+        let engine = engine(batchSize: min(targets.count, plan.batchSize))
+        engine.parameters.copy(from: checkpoint?.parameters ?? parameters, at: 0)
+        try engine.prepare(plan.optimizer, state: checkpoint?.optimizerState)
+        if let proximal { reference.floats.copy(from: proximal.reference, at: 0) }
+        if let correction { self.correction.floats.copy(from: correction, at: 0) }
+
+        let dropoutKey = order.dropoutKey
+        var progress = Progress(rows: targets.count, plan: plan, order: order, proximalWeight: proximal?.mu ?? 0)
+        func learningRate(_ step: Int) -> Double {
+            plan.schedule.rate(base: plan.learningRate, step: firstGlobalStep + step, totalSteps: totalGlobalSteps)
+        }
+        if let checkpoint {
+            progress.lossSum = checkpoint.lossSum
+            for step in 0..<checkpoint.steps { progress.advance(rate: learningRate(step), loss: 0) }
+        }
+        for step in (checkpoint?.steps ?? 0)..<plan.steps {
+            let rate = learningRate(step)
+            var update = StepUpdate(rate: rate, step: step)
+            if let proximal { update.proximal = (Float(proximal.mu), reference.floats) }
+            if correction != nil { update.correction = self.correction.floats }
+            let loss = engine.step(
+                progress.nextBatch, of: examples, dropoutKey: dropoutKey &+ UInt64(step), update)
+            guard loss.isFinite else { throw TrainingError.nonFiniteLoss(step: step) }
+            progress.advance(rate: rate, loss: loss)
+            try onBatch(step, loss)
+            guard let saving, step + 1 < plan.steps, saving.isDue(progress.isAtEndOfEpoch) else { continue }
+            try saving.save(
+                TrainingCheckpoint(
+                    steps: step + 1, lossSum: progress.lossSum, parameters: engine.parameters.array,
+                    optimizerState: engine.optimizerStateValues))
+        }
+        guard allFinite(engine.parameters) else { throw TrainingError.nonFiniteParameters }
+        parameters = engine.parameters.array
+        return progress.summary(steps: plan.steps)
+    }
+
+    /// The engine of the last run, or a new one when batches are larger now.
+    private func engine(batchSize: Int) -> Engine {
+        if let engine, engine.batchCapacity >= batchSize { return engine }
+        var options = Engine.Options(batchSize: batchSize, threads: threads)
+        options.kernels = kernels
+        do {
+            let fresh = try Engine(network.graph, objective: network.objective, options)
+            engine = fresh
+            return fresh
+        } catch {
+            // The network's specification checked that the last layer has what the head needs.
+            preconditionFailure("a head that does not fit: \(error)")
+        }
+    }
+
+    private func check(
+        _ parameters: [Float], _ features: [Float], _ targets: [Float], _ plan: LocalTraining, _ firstGlobalStep: Int,
+        _ totalGlobalSteps: Int, _ proximal: (mu: Double, reference: [Float])?, _ correction: [Float]?
+    ) throws(TrainingError) {
+        try plan.check()
+        guard firstGlobalStep >= 0, totalGlobalSteps >= 1 else { throw .invalidPlan(.totalSteps) }
+        try network.check(parameters: parameters, features: features, targets: targets, rows: targets.count)
+        let expected = network.parameterCount
+        if let proximal {
+            guard proximal.mu >= 0, proximal.mu.isFinite else { throw .invalidPlan(.proximalTerm) }
+            guard proximal.reference.count == expected else {
+                throw .wrongCount(.proximalReference, expected: expected, actual: proximal.reference.count)
+            }
+        }
+        if let correction, correction.count != expected {
+            throw .wrongCount(.correction, expected: expected, actual: correction.count)
+        }
+    }
+
+    private func check(_ checkpoint: TrainingCheckpoint, _ plan: LocalTraining) throws(TrainingError) {
+        guard (0...plan.steps).contains(checkpoint.steps) else { throw .invalidPlan(.checkpoint) }
+        let stateCount = plan.optimizer.stateVectors * network.parameterCount
+        for (values, expected) in [
+            (checkpoint.parameters, network.parameterCount), (checkpoint.optimizerState, stateCount),
+        ] where values.count != expected {
+            throw .wrongCount(.checkpoint, expected: expected, actual: values.count)
+        }
+    }
+}
+
+/// What a run adds up on its way.
+private struct Progress {
+    var lossSum = 0.0
+    private(set) var nextBatch: ArraySlice<Int32>
+    /// Whether the last step ended an epoch.
+    private(set) var isAtEndOfEpoch = false
+    private var batches: BatchSequence
+    private var weights: GradientWeights
+    private var (examples, rateSum) = (0, 0.0)
+
+    init(rows: Int, plan: LocalTraining, order: BatchOrder, proximalWeight: Double) {
+        batches = BatchSequence(rows: rows, batchSize: plan.batchSize, order: order)
+        weights = GradientWeights(
+            optimizer: plan.optimizer, baseRate: plan.learningRate, proximalWeight: proximalWeight)
+        nextBatch = batches.next()
+    }
+
+    /// Counts the step over ``nextBatch`` and draws the one after it.
+    mutating func advance(rate: Double, loss: Double) {
+        lossSum += loss * Double(nextBatch.count)
+        examples += nextBatch.count
+        rateSum += rate
+        weights.advance(rate: rate)
+        isAtEndOfEpoch = batches.isAtEndOfEpoch
+        nextBatch = batches.next()
+    }
+
+    func summary(steps: Int) -> TrainingSummary {
+        TrainingSummary(
+            steps: steps, examples: examples, meanLoss: lossSum / Double(examples), normalizingWeight: weights.total,
+            learningRateSum: rateSum)
+    }
+}
