@@ -32,7 +32,7 @@ import Testing
     ) throws -> (loss: Double, gradient: [Float]) {
         let columns = head.outputs
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: columns, activation: .linear)]), inputs: 1, head: head)
+            ModelSpecification(layers: [Dense(columns)]), inputs: 1, head: head)
         var (loss, gradient): (Double, [Float]) = (0, [])
         for row in 0..<rows {
             let biases = Array(logits[row * columns..<(row + 1) * columns])

@@ -39,7 +39,7 @@ import Testing
                 "exang=1", "oldpeak",
             ])
         #expect(study.data.label?.kind == .binary(positive: ["1", "2", "3", "4"], negative: ["0"]))
-        #expect(study.model.layers == [.dense(units: 1, activation: .linear)])
+        #expect(study.model.layers == [Dense(1)])
         #expect(study.training.optimizer == .sgd(momentum: 0, nesterov: false, weightDecay: 0))
         #expect(study.training.localWork == .steps(100))
         #expect(study.federation.rounds == 15)

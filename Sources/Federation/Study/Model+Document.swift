@@ -1,128 +1,135 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers, optimisers and schedules in a study document, and their canonical form.
+// Models in a study document, and their canonical form.
 
-import NeuralNetworks
+package import NeuralNetworks
 
 extension ModelSpecification {
-    var canonicalValue: CanonicalValue { .object(["layers": .array(layers.map(\.canonicalValue))]) }
+    /// The model as its hash sees it: every field of every layer is written; names, sources, inputs and outputs only where
+    /// they are not what they are by themselves.
+    package var canonicalValue: CanonicalValue {
+        var object: [String: CanonicalValue] = ["layers": .array(elements.map(\.canonicalValue))]
+        if !inputs.isEmpty {
+            let values = inputs.map { ($0.name, $0.canonicalValue) }
+            object["inputs"] = .object(Dictionary(values) { first, _ in first })
+        }
+        if !outputs.isEmpty { object["outputs"] = .strings(outputs) }
+        return .object(object)
+    }
 
-    /// Reads the list of layers and checks the shapes from `inputs` features to the `head`.
-    init(_ reader: DocumentReader, inputs: Int, head: Head) throws(DocumentError) {
-        let layersReader = try reader.fields(["layers"]).required("layers")
-        var layers: [LayerSpecification] = []
-        let elements = try layersReader.elements()
-        guard elements.count <= 256 else { throw layersReader.error("has too many layers", hint: "at most 256") }
-        for element in elements { layers.append(try LayerSpecification(element)) }
-        self.init(layers: layers)
+    /// Reads a model by itself, as a file of `studies/models` holds it, and checks that its layers fit.
+    package init(document: DocumentNode, features: Int? = nil) throws(DocumentError) {
+        try self.init(DocumentReader(document)) { (model) throws(ModelError) in _ = try model.graph(features: features)
+        }
+    }
+
+    /// Reads the model of a study and checks the shapes from `features` of the table to the `head`.
+    init(_ reader: DocumentReader, features: Int, head: Head) throws(DocumentError) {
+        try self.init(reader) { (model) throws(ModelError) in try model.check(features: features, head: head) }
+    }
+
+    private init(
+        _ reader: DocumentReader, check: (ModelSpecification) throws(ModelError) -> Void
+    ) throws(DocumentError) {
+        let fields = try reader.fields(["inputs", "layers", "outputs"])
+        let (inputsReader, layersReader) = (fields[optional: "inputs"], try fields.required("layers"))
+        let (inputs, outputs) = (try inputsReader?.entries() ?? [], fields[optional: "outputs"])
+        guard inputs.count <= Self.largestEdgeCount else {
+            throw reader.error("has too many inputs", hint: "at most \(Self.largestEdgeCount)")
+        }
+        let entries = try layersReader.elements()
+        guard entries.count <= Self.largestElementCount else {
+            throw layersReader.error("has too many layers", hint: "at most \(Self.largestElementCount)")
+        }
+        var elements: [ModelElement] = []
+        for entry in entries { elements.append(try ModelElement(entry)) }
+        var modelInputs: [ModelInput] = []
+        for input in inputs { modelInputs.append(try ModelInput(name: input.key, input.value)) }
+        self.init(inputs: modelInputs, elements: elements, outputs: try outputs?.names() ?? [])
         do {
-            _ = try Network(self, inputs: inputs, head: head)
+            try check(self)
         } catch {
-            throw layersReader.error("has an impossible shape", hint: error.description)
+            // The error stands where the mistake is: at the layer, the input, the outputs, or the list.
+            let place =
+                switch error {
+                case .layer(let place, _): entries[place.index]
+                case .input(let index, _) where self.inputs.indices.contains(index):
+                    inputs.first { $0.key == self.inputs[index].name }?.value ?? reader
+                case .output: outputs ?? layersReader
+                default: layersReader
+                }
+            throw place.error("does not fit", hint: error.description)
         }
     }
 }
 
-extension LayerSpecification {
+extension ModelInput {
     var canonicalValue: CanonicalValue {
-        switch self {
-        case .dense(let units, let activation):
-            .object(["dense": .object(["units": .count(units), "activation": .string(activation.rawValue)])])
-        case .dropout(let rate): .object(["dropout": .object(["rate": .decimal(rate)])])
-        }
+        if holdsTokens { return .object(["tokens": .count(sizes[0])]) }
+        if sizes.count == 1 { return .object(["features": .count(sizes[0])]) }
+        return .object(["shape": .array(sizes.map { .count($0) })])
     }
 
-    init(_ reader: DocumentReader) throws(DocumentError) {
-        let (name, body) = try reader.choice(Self.kinds)
-        switch name {
-        case "dense":
-            let fields = try body.fields(["units", "activation"])
-            self = .dense(
-                units: try fields.required("units").integer(1...1_000_000),
-                activation: try fields[optional: "activation"]?.keyword(Activation.self) ?? .linear)
-        default:
-            self = .dropout(rate: try body.fields(["rate"]).required("rate").decimal(0...0.99))
-        }
-    }
-}
-
-extension OptimizerSpecification {
-    var canonicalValue: CanonicalValue {
-        switch self {
-        case .sgd(let momentum, let nesterov, let weightDecay):
-            .object([
-                "sgd": .object([
-                    "momentum": .decimal(momentum), "nesterov": .boolean(nesterov),
-                    "weightDecay": .decimal(weightDecay),
-                ])
-            ])
-        case .adam(let beta1, let beta2, let epsilon, let weightDecay):
-            .object(["adam": Self.adaptive(beta1, beta2, epsilon, weightDecay)])
-        case .adamW(let beta1, let beta2, let epsilon, let weightDecay):
-            .object(["adamW": Self.adaptive(beta1, beta2, epsilon, weightDecay)])
-        }
-    }
-
-    private static func adaptive(
-        _ beta1: Double, _ beta2: Double, _ epsilon: Double, _ weightDecay: Double
-    ) -> CanonicalValue {
-        .object([
-            "beta1": .decimal(beta1), "beta2": .decimal(beta2), "epsilon": .decimal(epsilon),
-            "weightDecay": .decimal(weightDecay),
-        ])
-    }
-
-    init(_ reader: DocumentReader) throws(DocumentError) {
-        let (name, body) = try reader.choice(["sgd", "adam", "adamW"])
-        if name == "sgd" {
-            let fields = try body.fields(["momentum", "nesterov", "weightDecay"])
-            let momentum = try fields[optional: "momentum"]?.decimal(0...0.9999) ?? 0
-            let nesterov = try fields[optional: "nesterov"]?.boolean() ?? false
-            guard !nesterov || momentum > 0 else {
-                throw body.error("asks for Nesterov without momentum", hint: "set momentum above 0")
+    init(name: String, _ reader: DocumentReader) throws(DocumentError) {
+        let range = 1...GraphBuilder.largestValueCount
+        let fields = try reader.fields(["features", "shape", "tokens"])
+        switch (fields[optional: "features"], fields[optional: "shape"], fields[optional: "tokens"]) {
+        case (let features?, nil, nil): self = .table(name, features: try features.integer(range))
+        case (nil, nil, let tokens?): self = .tokens(name, try tokens.integer(range))
+        case (nil, let shape?, nil):
+            var sizes: [Int] = []
+            for element in try shape.elements() { sizes.append(try element.integer(range)) }
+            guard (1...4).contains(sizes.count) else {
+                throw shape.error("has \(sizes.count) sizes", hint: "1 to 4, channels before rows and columns")
             }
-            self = .sgd(
-                momentum: momentum, nesterov: nesterov,
-                weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
-            return
+            self = .values(name, sizes)
+        default:
+            throw reader.error("must say what the input is", hint: "one of features: N, shape: [...], tokens: N")
         }
-        let fields = try body.fields(["beta1", "beta2", "epsilon", "weightDecay"])
-        let beta1 = try fields[optional: "beta1"]?.decimal(0...0.999999) ?? 0.9
-        let beta2 = try fields[optional: "beta2"]?.decimal(0...0.999999) ?? 0.999
-        let epsilon = try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? 1e-8
-        let decay = try fields[optional: "weightDecay"]?.decimal(0...1e3)
-        self =
-            name == "adam"
-            ? .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay ?? 0)
-            : .adamW(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay ?? 0.01)
     }
 }
 
-extension LearningRateSchedule {
+extension ModelElement {
     var canonicalValue: CanonicalValue {
-        switch self {
-        case .constant: .object(["constant": .object([:])])
-        case .step(let every, let factor):
-            .object(["step": .object(["every": .count(every), "factor": .decimal(factor)])])
-        case .cosine(let final): .object(["cosine": .object(["final": .decimal(final)])])
-        case .warmup(let steps): .object(["warmup": .object(["steps": .count(steps)])])
-        }
+        var (content, writer) = (content, FieldWriter())
+        content.visit(&writer)
+        var object: [String: CanonicalValue] = [content.studyKind: .object(writer.values)]
+        if let name { object["name"] = .string(name) }
+        if let from { object["from"] = .strings(from) }
+        return .object(object)
     }
 
+    /// Reads `kind: {…}`, with `name` and `from` beside the kind, or a bare `kind`.
     init(_ reader: DocumentReader) throws(DocumentError) {
-        let (name, body) = try reader.choice(["constant", "step", "cosine", "warmup"])
-        switch name {
-        case "step":
-            let fields = try body.fields(["every", "factor"])
-            self = .step(
-                every: try fields.required("every").integer(1...1_000_000_000),
-                factor: try fields.required("factor").decimal(0...1))
-        case "cosine":
-            self = .cosine(final: try body.fields(["final"])[optional: "final"]?.decimal(0...1) ?? 0)
-        case "warmup":
-            self = .warmup(steps: try body.fields(["steps"]).required("steps").integer(1...1_000_000_000))
-        default:
-            _ = try body.fields([])
-            self = .constant
+        var (own, name, from) = (reader, DocumentReader?.none, DocumentReader?.none)
+        if case .mapping(let entries) = reader.node.content {
+            func companion(_ key: String) -> DocumentReader? {
+                entries.first { $0.key == key }.map { DocumentReader($0.value, path: "\(reader.path).\(key)") }
+            }
+            (name, from) = (companion("name"), companion("from"))
+            let rest = entries.filter { $0.key != "name" && $0.key != "from" }
+            own = DocumentReader(DocumentNode(.mapping(rest), position: reader.node.position), path: reader.path)
         }
+        let (kind, body) = try own.choice(ModelSpecification.kinds)
+        guard var content = ModelSpecification.defaults.first(where: { $0.studyKind == kind }) else {
+            preconditionFailure("a kind without defaults")
+        }
+        var fields = FieldReader(try body.fields(FieldTable(content).rows.map(\.name)))
+        content.visit(&fields)
+        if let error = fields.error { throw error }
+        self.init(content, name: try name?.string(maximumLength: 64), from: try from?.names())
+    }
+}
+
+extension DocumentReader {
+    /// One name, or a list of names.
+    fileprivate func names() throws(DocumentError) -> [String] {
+        if case .scalar = node.content { return [try string(maximumLength: 64)] }
+        let elements = try elements()
+        guard (1...ModelSpecification.largestElementCount).contains(elements.count) else {
+            throw error("names nothing, or too much", hint: "one name, or a list of names")
+        }
+        var names: [String] = []
+        for element in elements { names.append(try element.string(maximumLength: 64)) }
+        return names
     }
 }

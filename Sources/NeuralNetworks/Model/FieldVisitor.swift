@@ -76,6 +76,9 @@ package enum SizesForm: Hashable, Sendable {
     }
 }
 
+/// The functions of which studies may choose.
+package typealias Activation = ActivationFunction
+
 extension ActivationFunction {
     /// The functions of which studies may choose, those with a number at its default.
     package static let choices: [ActivationFunction] = [

@@ -4,6 +4,10 @@
 import Tensors
 
 extension Dense: StudyElement {
+    package var purpose: String {
+        "y = f(x·wᵀ + bias) over the last dimension; `[…, inputs]` becomes `[…, units]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.integer("units", &units, 1...ModelSpecification.largestWidth, .required)
         fields.activation("activation", &activation)
@@ -12,6 +16,10 @@ extension Dense: StudyElement {
 }
 
 extension Dropout: StudyElement {
+    package var purpose: String {
+        "in training, sets values to zero with odds `rate` and divides the others by 1 − `rate`; `spatial` drops whole channels"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.decimal("rate", &rate, 0...0.99, .required)
         fields.flag("spatial", &isSpatial)
@@ -19,12 +27,20 @@ extension Dropout: StudyElement {
 }
 
 extension ActivationLayer: StudyElement {
+    package var purpose: String {
+        "y = f(x), value by value"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.activation("function", &function, .required)
     }
 }
 
 extension SoftmaxLayer: StudyElement {
+    package var purpose: String {
+        "e^x / Σ e^x over the last dimension, or its logarithm"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) { fields.flag("logarithmic", &isLogarithmic) }
 }
 
@@ -34,12 +50,20 @@ extension SoftmaxLayer: StudyElement {
 private let epsilonRange = 1e-12...1.0
 
 extension LayerNorm: StudyElement {
+    package var purpose: String {
+        "mean 0 and variance 1 over the last dimension, then weight and bias"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.decimal("epsilon", &epsilon, epsilonRange)
     }
 }
 
 extension GroupNorm: StudyElement {
+    package var purpose: String {
+        "mean 0 and variance 1 over each group of channels, then weight and bias; fit for private training"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.integer("groups", &groups, 1...65_536, .required)
         fields.decimal("epsilon", &epsilon, epsilonRange)
@@ -47,6 +71,10 @@ extension GroupNorm: StudyElement {
 }
 
 extension BatchNorm: StudyElement {
+    package var purpose: String {
+        "mean 0 and variance 1 of each channel over the batch, then weight and bias, and ReLU if `relu`; mixes patients, so not for private training"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.decimal("epsilon", &epsilon, epsilonRange)
         fields.decimal("momentum", &momentum, 0...1)
@@ -57,6 +85,10 @@ extension BatchNorm: StudyElement {
 // MARK: Tokens and sequences
 
 extension Embedding: StudyElement {
+    package var purpose: String {
+        "a trained row for each token; tokens `[time]` become `[time, width]`; the row of `padding` is zero"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.integer("vocabulary", &vocabulary, 1...1 << 24, .required)
         fields.integer("width", &width, 1...65_536, .required)
@@ -65,6 +97,10 @@ extension Embedding: StudyElement {
 }
 
 extension LearnedPositions: StudyElement {
+    package var purpose: String {
+        "adds a trained row for each place of `[time, features]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
@@ -78,18 +114,30 @@ extension FieldVisitor {
 }
 
 extension LSTM: StudyElement {
+    package var purpose: String {
+        "long short-term memory; `[time, inputs]` becomes `[time, hidden]`, twice as wide if `bidirectional`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.recurrent(&hidden, &layers, &isBidirectional)
     }
 }
 
 extension GRU: StudyElement {
+    package var purpose: String {
+        "gated recurrent unit; shapes as `lstm`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.recurrent(&hidden, &layers, &isBidirectional)
     }
 }
 
 extension RNN: StudyElement {
+    package var purpose: String {
+        "plain recurrent network with tanh or ReLU; shapes as `lstm`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.recurrent(&hidden, &layers, &isBidirectional)
         fields.activation("activation", &activation)
@@ -97,20 +145,36 @@ extension RNN: StudyElement {
 }
 
 extension LastStep: StudyElement {
+    package var purpose: String {
+        "the last step that a sequence has; `[time, features]` becomes `[features]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
 extension MeanOverTime: StudyElement {
+    package var purpose: String {
+        "the mean over the steps that a sequence has; `[time, features]` becomes `[features]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
 extension MaxOverTime: StudyElement {
+    package var purpose: String {
+        "the largest value over the steps that a sequence has; `[time, features]` becomes `[features]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
 // MARK: Moving values
 
 extension Reshape: StudyElement {
+    package var purpose: String {
+        sizes.isEmpty ? "all values of an example as one vector" : "the same values in another shape"
+    }
+
     package var studyKind: String { sizes.isEmpty ? "flatten" : Self.kind }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
@@ -121,13 +185,25 @@ extension Reshape: StudyElement {
 }
 
 extension Concatenate: StudyElement {
+    package var purpose: String {
+        "its inputs one after the other along the first dimension: channels, steps, or the features of vectors"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
 extension Add: StudyElement {
+    package var purpose: String {
+        "the sum of two inputs or more of one shape, and ReLU if `relu`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) { fields.flag("relu", &appliesReLU) }
 }
 
 extension Multiply: StudyElement {
+    package var purpose: String {
+        "the product of two inputs of one shape, value by value"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }

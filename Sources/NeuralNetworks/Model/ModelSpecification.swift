@@ -3,17 +3,19 @@
 
 /// The layers of a model from the inputs to the logits; the head that follows is named apart.
 ///
-/// Equal models are equal values: a name that is the place in the list, a source that is the element before, and an output
+/// Equal models are equal values: the inputs stand in the order of their names' bytes; a name that is the place in the list, a source that is the element before, and an output
 /// that is the last element are left out.
 package struct ModelSpecification: Hashable, Sendable {
     /// Empty: one input with the table's features.
+    ///
+    /// Their order is that of the graph's inputs.
     package let inputs: [ModelInput]
     package let elements: [ModelElement]
     /// Names of elements; empty: the last one.
     package let outputs: [String]
 
     package init(inputs: [ModelInput] = [], elements: [ModelElement], outputs: [String] = []) {
-        self.inputs = inputs
+        self.inputs = inputs.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         var elements = elements
         for index in elements.indices {
             if elements[index].name == String(index) { elements[index].name = nil }

@@ -14,6 +14,10 @@ extension Padding {
 }
 
 extension Convolve: StudyElement {
+    package var purpose: String {
+        "a convolution over \(kernel.count) dimensions with `filters` outputs; `[channels, size…]` becomes `[filters, size…]`"
+    }
+
     package var studyKind: String { "conv\(kernel.count)D" }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
@@ -30,6 +34,10 @@ extension Convolve: StudyElement {
 }
 
 extension Pool: StudyElement {
+    package var purpose: String {
+        (poolingKind == .maximum ? "the largest value" : "the mean") + " of each window of \(kernel.count) dimensions"
+    }
+
     package var studyKind: String {
         switch poolingKind {
         case .maximum: "maxPool\(kernel.count)D"
@@ -50,16 +58,28 @@ extension Pool: StudyElement {
 }
 
 extension GlobalAveragePool: StudyElement {
+    package var purpose: String {
+        "the mean of each channel; `[channels, size…]` becomes `[channels]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {}
 }
 
 extension Upsample: StudyElement {
+    package var purpose: String {
+        "repeats every value `factor` times along every dimension of `[channels, size…]`"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.integer("factor", &factor, 1...64, .required)
     }
 }
 
 extension ResidualBlock: StudyElement {
+    package var purpose: String {
+        "two 3×3 convolutions with batch normalisation beside a shortcut, as in ResNet-18"
+    }
+
     package mutating func visit(_ fields: inout some FieldVisitor) {
         fields.integer("filters", &filters, filterRange, .required)
         fields.integer("stride", &stride, windowRange)

@@ -7,6 +7,8 @@ import Tensors
 package protocol StudyElement: Hashable, Sendable {
     /// The word that studies use: the layer's own, but with the number of dimensions where there are several.
     var studyKind: String { get }
+    /// What the element does, for the documentation: one line of Markdown.
+    var purpose: String { get }
 
     /// Names every field to the visitor, in the order of the documentation.
     mutating func visit(_ fields: inout some FieldVisitor)
