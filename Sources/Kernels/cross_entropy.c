@@ -198,6 +198,7 @@ CLONED double consilium_softmax_cross_entropy_planes(size_t classes, size_t posi
                                                      float *dz) {
     double total = 0.0;
     SIXTEENS(positions, const struct planes shape = {classes, positions, n};
-             const float16 t = LOAD_OR(targets + i, -1.0f); total += plane_cross_entropy(shape, z + i, &t, &s, dz + i););
+             const float16 t = LOAD_OR(targets + i, -1.0f);
+             total += plane_cross_entropy(shape, z + i, &t, &s, dz + i););
     return total;
 }

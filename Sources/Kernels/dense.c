@@ -5,8 +5,6 @@
 
 #include "inlined.h"
 
-#include <math.h>
-
 // ---- matrix product --------------------------------------------------------------------------------------------
 //
 // c is cut into tiles of at most 6 rows and 16 columns, held in registers while p runs over k. Six rows fill the
@@ -86,17 +84,7 @@ void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row
     consilium_matmul_strided(m, k, n, a, a_row, a_column, b, b_row, b_column, c, n, accumulate);
 }
 
-// ---- rows and vectors ------------------------------------------------------------------------------------------
-
-void consilium_fill_rows(size_t rows, size_t columns, const float *bias, float *y) {
-    for (size_t i = 0; i < rows; i++) memcpy(y + i * columns, bias, columns * sizeof(float));
-}
-
-CLONED void consilium_column_sums(size_t rows, size_t columns, const float *x, float *restrict sums) {
-    memset(sums, 0, columns * sizeof(float));
-    for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) sums[j] += x[i * columns + j];
-}
+// ---- vectors ---------------------------------------------------------------------------------------------------
 
 CLONED void consilium_axpy(size_t count, float a, const float *x, float *y) {
     for (size_t i = 0; i < count; i++) y[i] += a * x[i];
@@ -120,51 +108,4 @@ CLONED bool consilium_all_finite(size_t count, const float *x) {
         if (beyond) return false;
     }
     return true;
-}
-
-CLONED void consilium_multiply(size_t count, const float *x, float *y) {
-    for (size_t i = 0; i < count; i++) y[i] *= x[i];
-}
-
-// ---- activations -----------------------------------------------------------------------------------------------
-
-CLONED void consilium_relu(size_t count, float *z) {
-    for (size_t i = 0; i < count; i++) z[i] = z[i] < 0.0f ? 0.0f : z[i];
-}
-
-CLONED void consilium_relu_backward(size_t count, const float *y, float *dy) {
-    for (size_t i = 0; i < count; i++) dy[i] = y[i] > 0.0f ? dy[i] : 0.0f;
-}
-
-CLONED void consilium_tanh(size_t count, float *z) {
-    SIXTEENS(count, STORE(z + i, HYPERBOLIC_TANGENT(LOAD(z + i))););
-}
-
-CLONED void consilium_tanh_backward(size_t count, const float *y, float *dy) {
-    for (size_t i = 0; i < count; i++) dy[i] *= 1.0f - y[i] * y[i];
-}
-
-CLONED void consilium_sigmoid(size_t count, float *z) {
-    SIXTEENS(count, STORE(z + i, 1.0f / (1.0f + EXPONENTIAL(-LOAD(z + i)))););
-}
-
-CLONED void consilium_sigmoid_backward(size_t count, const float *y, float *dy) {
-    for (size_t i = 0; i < count; i++) dy[i] *= y[i] * (1.0f - y[i]);
-}
-
-// The exponentials are taken of all rows at once: rows of two or ten columns would each leave a vector nearly empty.
-CLONED void consilium_softmax_rows(size_t rows, size_t columns, float *z, double *log_sums) {
-    for (size_t row = 0; row < rows; row++) {
-        float *x = z + row * columns, largest = x[0];
-        for (size_t j = 1; j < columns; j++) largest = x[j] > largest ? x[j] : largest;
-        for (size_t j = 0; j < columns; j++) x[j] -= largest;
-        log_sums[row] = (double)largest;
-    }
-    SIXTEENS(rows * columns, STORE(z + i, EXPONENTIAL(LOAD(z + i))););
-    for (size_t row = 0; row < rows; row++, z += columns) {
-        float sum = 0.0f;  // summed in order: the compiler may not regroup it
-        for (size_t j = 0; j < columns; j++) sum += z[j];
-        for (size_t j = 0; j < columns; j++) z[j] /= sum;
-        log_sums[row] += log((double)sum);
-    }
 }

@@ -81,7 +81,8 @@ CLONED double consilium_discrete_survival(size_t rows, size_t intervals, const f
     SUM_BLOCKS(count, start, length) {                                                                                 \
         double16 sum = 0.0;                                                                                            \
         SIXTEENS(length, const float16 x = LOAD_OR(z + start + i, missing_z);                                          \
-                 const float16 t = LOAD(targets + start + i); __VA_ARGS__ sum += (loss); STORE(dz + start + i, slope););\
+                 const float16 t = LOAD(targets + start + i); __VA_ARGS__ sum += (loss);                               \
+                 STORE(dz + start + i, slope););                                                                       \
         total += SUM_OF_SIXTEEN(sum);                                                                                  \
     }
 

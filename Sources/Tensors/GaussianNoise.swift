@@ -21,11 +21,14 @@ import Kernels
     /// y += deviation·N(0, 1).
     ///
     /// - Parameter fill: Overwrites bytes with uniform random ones; `first` is the number of the piece's first float.
-    package func add(deviation: Float, to y: Floats, fill: (_ bytes: UnsafeMutableRawBufferPointer, _ first: Int) -> Void) {
+    package func add(
+        deviation: Float, to y: Floats, fill: (_ bytes: UnsafeMutableRawBufferPointer, _ first: Int) -> Void
+    ) {
         for start in stride(from: 0, to: y.count, by: Self.piece) {
             let count = min(Self.piece, y.count - start)
             let rounded = (count + 31) & ~31
-            unsafe fill(UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(words)[..<(rounded * 4)]), start)
+            unsafe fill(
+                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(words)[..<(rounded * 4)]), start)
             guard let first = unsafe words.baseAddress else { return }
             unsafe consilium_add_gaussian(count, first, deviation, y[start..<start + count].start)
         }

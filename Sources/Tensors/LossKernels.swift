@@ -138,8 +138,8 @@ package struct DiceTerms: Sendable {
         self.includesBackground = includesBackground
     }
 
-    /// The loss of one example: softmax over two or more classes and one class per position, a negative one ignored; for
-    /// one class its sigmoid and targets in 0…1, a NaN ignored.
+    /// The loss of one example: softmax over two or more classes and one class per position, a negative one ignored;
+    /// for one class its sigmoid and targets in 0…1, a NaN ignored.
     ///
     /// Shapes: z and dz `[classes, positions]`, targets `[positions]`.
     package func evaluate(_ z: Floats, classes: Int, targets: Floats, scale: Float, into dz: Floats) -> Double {

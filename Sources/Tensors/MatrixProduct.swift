@@ -114,7 +114,11 @@ package final class MatrixProduct {
                 for row in 0..<s.m { unsafe consilium_axpy(s.n, 1, bias.start, target + row * s.cRowStride) }
             }
             if s.appliesReLU {
-                for row in 0..<s.m { unsafe consilium_relu(s.n, target + row * s.cRowStride) }
+                for row in 0..<s.m {
+                    unsafe ActivationFunction.relu.forward(
+                        Floats(start: target + row * s.cRowStride, count: s.n),
+                        into: Floats(start: target + row * s.cRowStride, count: s.n))
+                }
             }
         }
     }

@@ -53,7 +53,8 @@ package struct AdamStep: Sendable {
     }
 }
 
-/// m = β₁m + (1−β₁)d; v = β₂v + (1−β₂)d²; w −= rate·m̂ / (√v̂ + ε); with `largest` (AMSGrad) v̂ is the largest v so far.
+/// m = β₁m + (1−β₁)d; v = β₂v + (1−β₂)d²; w −= rate·m̂ / (√v̂ + ε); with `largest` (AMSGrad) v̂ is the largest v so
+/// far.
 ///
 /// Shapes: w, g, m, v and `largest` `[n]`.
 /// Source: Kingma & Ba 2015, Algorithm 1 (arXiv:1412.6980); Loshchilov & Hutter 2019, Algorithm 2 (arXiv:1711.05101);
@@ -111,8 +112,8 @@ package struct RMSpropStep: Sendable {
     }
 }
 
-/// v = αv + (1−α)d²; w −= rate·d / (√v + ε), by way of a velocity where there is one; with `mean`, the moving mean of d,
-/// v − mean² stands for v.
+/// v = αv + (1−α)d²; w −= rate·d / (√v + ε), by way of a velocity where there is one; with `mean`, the moving mean of
+/// d, v − mean² stands for v.
 ///
 /// Shapes: w, g, v, `mean` and `velocity` `[n]`.
 /// Source: torch.optim.RMSprop (Hinton's lecture 6e; centred: Graves 2013, equations 38-45, arXiv:1308.0850).

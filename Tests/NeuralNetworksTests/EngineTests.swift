@@ -51,7 +51,7 @@ import Testing
         let engine = try Engine(graph, objective: Objective(Distance()), options)
         engine.parameters.copy(from: graph.initialParameters(seed: 3), at: 0)
         let optimizer = OptimizerSpecification.adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0)
-        engine.prepare(optimizer)
+        try engine.prepare(optimizer)
         let rows = (0..<Int32(20)).map { $0 }
         var losses: [Double] = []
         for step in 0..<steps {
@@ -98,7 +98,7 @@ import Testing
                 (options.usesAllThreads, options.isPrivate, options.largestPatient) = (true, isPrivate, 4)
                 let engine = try Engine(graph, objective: Objective(Distance()), options)
                 engine.parameters.copy(from: graph.initialParameters(seed: 3), at: 0)
-                engine.prepare(optimizer)
+                try engine.prepare(optimizer)
                 var update = StepUpdate(rate: 0.1, step: 0)
                 if isPrivate { update.privacy = (bound: .infinity, noise: 0, expectedPatients: 12) }
                 let patients = isPrivate ? [0..<3, 3..<4, 4..<8, 8..<12] : nil

@@ -17,7 +17,8 @@ extension Network {
         var options = Plan.Options(capacity: rows, isTraining: true)
         options.kernels = kernels
         let plan = Plan(graph, options, parameters: flat.floats, gradients: gradient.floats)
-        let (range, wanted) = (0..<rows, FloatBuffer(count: targets.count))
+        let range = 0..<rows
+        let wanted = FloatBuffer(count: targets.count)
         plan.inputs[0].floats(range).copy(from: features, at: 0)
         wanted.floats.copy(from: targets, at: 0)
         plan.forward(examples: rows, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: rows))

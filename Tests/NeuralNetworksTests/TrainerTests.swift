@@ -52,7 +52,7 @@ import Testing
         let network = try Self.perceptron(dropout: 0.25)
         let (features, targets) = Self.table(rows: 70)
         var parameters = network.initialParameters(seed: 1)
-        _ = try Trainer(network: network).run(
+        _ = try Trainer(network: network, kernels: .portable).run(
             parameters: &parameters, features: features, targets: targets,
             plan: LocalTraining(optimizer: Self.adam, learningRate: 0.01, batchSize: 16, steps: 40),
             order: BatchOrder(seed: 4, round: 0), totalGlobalSteps: 40)
@@ -60,7 +60,7 @@ import Testing
         let hash = parameters.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { hash, value in
             (hash ^ UInt64(value.bitPattern)) &* 0x0000_0100_0000_01B3
         }
-        #expect(hash == 0x8832_988D_16BC_58C9)
+        #expect(hash == 0x0D34_D4E8_6FD2_B6CC)
     }
 
     @Test func dropoutChangesTraining() throws {
@@ -231,7 +231,8 @@ import Testing
             correction: reference
         ) { _, _ in counts.append(consilium_allocations_of_this_thread()) }
         #expect(counts.count == 15)
-        #expect(counts[14] - counts[0] == 0)
+        // The first epoch meets every size of batch once and makes what it needs.
+        #expect(counts[14] - counts[4] == 0)
         let probe = [Int](repeating: 0, count: 1000 + counts.count)
         #expect(consilium_allocations_of_this_thread() > counts[14], "the counter sees \(probe.count) integers")
     }

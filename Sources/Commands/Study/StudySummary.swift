@@ -157,8 +157,11 @@ extension OptimizerSpecification {
         switch self {
         case .sgd(let momentum, let nesterov, _):
             momentum == 0 ? "SGD" : "SGD with \(nesterov ? "Nesterov " : "")momentum \(momentum)"
-        case .adam: "Adam"
-        case .adamW: "AdamW"
+        case .adam(_, _, _, _, let amsgrad): amsgrad ? "AMSGrad" : "Adam"
+        case .adamW(_, _, _, _, let amsgrad): amsgrad ? "AdamW with AMSGrad" : "AdamW"
+        case .rmsprop(_, _, let momentum, _, _): momentum == 0 ? "RMSprop" : "RMSprop with momentum \(momentum)"
+        case .adagrad: "Adagrad"
+        case .lamb: "LAMB"
         }
     }
 }

@@ -4,6 +4,7 @@
 import NeuralNetworks
 
 extension OptimizerSpecification {
+    /// What came after version 1 of the form, `amsgrad`, is left out where it is false: older studies keep their bytes.
     var canonicalValue: CanonicalValue {
         switch self {
         case .sgd(let momentum, let nesterov, let weightDecay):
@@ -14,11 +15,9 @@ extension OptimizerSpecification {
                 ])
             ])
         case .adam(let beta1, let beta2, let epsilon, let weightDecay, let amsgrad):
-            .object(["adam": Self.moments(beta1, beta2, epsilon, weightDecay, ["amsgrad": .boolean(amsgrad)])])
+            .object(["adam": Self.adaptive(beta1, beta2, epsilon, weightDecay, amsgrad)])
         case .adamW(let beta1, let beta2, let epsilon, let weightDecay, let amsgrad):
-            .object(["adamW": Self.moments(beta1, beta2, epsilon, weightDecay, ["amsgrad": .boolean(amsgrad)])])
-        case .lamb(let beta1, let beta2, let epsilon, let weightDecay):
-            .object(["lamb": Self.moments(beta1, beta2, epsilon, weightDecay, [:])])
+            .object(["adamW": Self.adaptive(beta1, beta2, epsilon, weightDecay, amsgrad)])
         case .rmsprop(let alpha, let epsilon, let momentum, let centered, let weightDecay):
             .object([
                 "rmsprop": .object([
@@ -33,38 +32,29 @@ extension OptimizerSpecification {
                     "weightDecay": .decimal(weightDecay),
                 ])
             ])
+        case .lamb(let beta1, let beta2, let epsilon, let weightDecay):
+            .object(["lamb": Self.adaptive(beta1, beta2, epsilon, weightDecay, false)])
         }
     }
 
-    private static func moments(
-        _ beta1: Double, _ beta2: Double, _ epsilon: Double, _ weightDecay: Double, _ more: [String: CanonicalValue]
+    private static func adaptive(
+        _ beta1: Double, _ beta2: Double, _ epsilon: Double, _ weightDecay: Double, _ amsgrad: Bool
     ) -> CanonicalValue {
-        .object(
-            [
-                "beta1": .decimal(beta1), "beta2": .decimal(beta2), "epsilon": .decimal(epsilon),
-                "weightDecay": .decimal(weightDecay),
-            ].merging(more) { first, _ in first })
+        var fields: [String: CanonicalValue] = [
+            "beta1": .decimal(beta1), "beta2": .decimal(beta2), "epsilon": .decimal(epsilon),
+            "weightDecay": .decimal(weightDecay),
+        ]
+        if amsgrad { fields["amsgrad"] = .boolean(true) }
+        return .object(fields)
     }
 
     init(_ reader: DocumentReader) throws(DocumentError) {
         let (name, body) = try reader.choice(["sgd", "adam", "adamW", "rmsprop", "adagrad", "lamb"])
         switch name {
         case "sgd": self = try Self.sgd(body)
-        case "rmsprop":
-            let fields = try body.fields(["alpha", "epsilon", "momentum", "centered", "weightDecay"])
-            self = .rmsprop(
-                alpha: try fields[optional: "alpha"]?.decimal(0...0.999999) ?? 0.99,
-                epsilon: try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? 1e-8,
-                momentum: try fields[optional: "momentum"]?.decimal(0...0.9999) ?? 0,
-                centered: try fields[optional: "centered"]?.boolean() ?? false,
-                weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
-        case "adagrad":
-            let fields = try body.fields(["epsilon", "learningRateDecay", "weightDecay"])
-            self = .adagrad(
-                epsilon: try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? 1e-10,
-                learningRateDecay: try fields[optional: "learningRateDecay"]?.decimal(0...1e3) ?? 0,
-                weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
-        default: self = try Self.moments(name, body)
+        case "rmsprop": self = try Self.rmsprop(body)
+        case "adagrad": self = try Self.adagrad(body)
+        default: self = try Self.adaptive(name, body)
         }
     }
 
@@ -80,36 +70,51 @@ extension OptimizerSpecification {
             weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
     }
 
-    private static func moments(_ name: String, _ body: DocumentReader) throws(DocumentError) -> Self {
-        let more = name == "lamb" ? [] : ["amsgrad"]
-        let fields = try body.fields(["beta1", "beta2", "epsilon", "weightDecay"] + more)
+    private static func rmsprop(_ body: DocumentReader) throws(DocumentError) -> Self {
+        let fields = try body.fields(["alpha", "epsilon", "momentum", "centered", "weightDecay"])
+        return .rmsprop(
+            alpha: try fields[optional: "alpha"]?.decimal(0...0.999999) ?? 0.99,
+            epsilon: try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? 1e-8,
+            momentum: try fields[optional: "momentum"]?.decimal(0...0.9999) ?? 0,
+            centered: try fields[optional: "centered"]?.boolean() ?? false,
+            weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
+    }
+
+    private static func adagrad(_ body: DocumentReader) throws(DocumentError) -> Self {
+        let fields = try body.fields(["epsilon", "learningRateDecay", "weightDecay"])
+        return .adagrad(
+            epsilon: try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? 1e-10,
+            learningRateDecay: try fields[optional: "learningRateDecay"]?.decimal(0...1e3) ?? 0,
+            weightDecay: try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? 0)
+    }
+
+    /// Adam, AdamW and LAMB. The defaults are PyTorch's; those of LAMB are its paper's.
+    private static func adaptive(_ name: String, _ body: DocumentReader) throws(DocumentError) -> Self {
+        let keys = ["beta1", "beta2", "epsilon", "weightDecay"]
+        let fields = try body.fields(name == "lamb" ? keys : keys + ["amsgrad"])
         let beta1 = try fields[optional: "beta1"]?.decimal(0...0.999999) ?? 0.9
         let beta2 = try fields[optional: "beta2"]?.decimal(0...0.999999) ?? 0.999
-        let epsilon = try fields[optional: "epsilon"]?.decimal(1e-16...1)
-        let decay = try fields[optional: "weightDecay"]?.decimal(0...1e3)
+        let epsilon = try fields[optional: "epsilon"]?.decimal(1e-16...1) ?? (name == "lamb" ? 1e-6 : 1e-8)
+        let decay = try fields[optional: "weightDecay"]?.decimal(0...1e3) ?? (name == "adam" ? 0 : 0.01)
+        if name == "lamb" { return .lamb(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay) }
         let amsgrad = try fields[optional: "amsgrad"]?.boolean() ?? false
-        switch name {
-        case "adam":
-            return .adam(
-                beta1: beta1, beta2: beta2, epsilon: epsilon ?? 1e-8, weightDecay: decay ?? 0, amsgrad: amsgrad)
-        case "adamW":
-            return .adamW(
-                beta1: beta1, beta2: beta2, epsilon: epsilon ?? 1e-8, weightDecay: decay ?? 0.01, amsgrad: amsgrad)
-        default:
-            return .lamb(beta1: beta1, beta2: beta2, epsilon: epsilon ?? 1e-6, weightDecay: decay ?? 0.01)
-        }
+        return name == "adam"
+            ? .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay, amsgrad: amsgrad)
+            : .adamW(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay, amsgrad: amsgrad)
     }
 }
 
 extension LearningRateSchedule {
+    /// What follows a warm-up is left out where it is the constant rate: older studies keep their bytes.
     var canonicalValue: CanonicalValue {
         switch self {
         case .constant: .object(["constant": .object([:])])
         case .step(let every, let factor):
             .object(["step": .object(["every": .count(every), "factor": .decimal(factor)])])
         case .cosine(let final): .object(["cosine": .object(["final": .decimal(final)])])
-        case .warmup(let steps, let then):
-            .object(["warmup": .object(["steps": .count(steps), "then": then.canonicalValue])])
+        case .warmup(let steps, .constant): .object(["warmup": .object(["steps": .count(steps)])])
+        case .warmup(let steps, let next):
+            .object(["warmup": .object(["steps": .count(steps), "then": next.canonicalValue])])
         case .oneCycle(let rise, let startDivisor, let endDivisor):
             .object([
                 "oneCycle": .object([
@@ -119,12 +124,12 @@ extension LearningRateSchedule {
         }
     }
 
-    init(_ reader: DocumentReader) throws(DocumentError) {
-        try self.init(reader, kinds: ["constant", "step", "cosine", "warmup", "oneCycle"])
-    }
+    init(_ reader: DocumentReader) throws(DocumentError) { try self.init(reader, mayWarmUp: true) }
 
-    private init(_ reader: DocumentReader, kinds: [String]) throws(DocumentError) {
-        let (name, body) = try reader.choice(kinds)
+    /// A warm-up is followed by any schedule but another warm-up.
+    private init(_ reader: DocumentReader, mayWarmUp: Bool) throws(DocumentError) {
+        let kinds = ["constant", "step", "cosine", "oneCycle"]
+        let (name, body) = try reader.choice(mayWarmUp ? kinds + ["warmup"] : kinds)
         switch name {
         case "step":
             let fields = try body.fields(["every", "factor"])
@@ -133,20 +138,17 @@ extension LearningRateSchedule {
                 factor: try fields.required("factor").decimal(0...1))
         case "cosine":
             self = .cosine(final: try body.fields(["final"])[optional: "final"]?.decimal(0...1) ?? 0)
-        case "warmup":
-            let fields = try body.fields(["steps", "then"])
-            var then = LearningRateSchedule.constant
-            // A second rise after the first is no warm-up, and lists of lists have no end.
-            if let next = fields[optional: "then"] {
-                then = try LearningRateSchedule(next, kinds: kinds.filter { $0 != "warmup" })
-            }
-            self = .warmup(steps: try fields.required("steps").integer(1...1_000_000_000), then: then)
         case "oneCycle":
             let fields = try body.fields(["rise", "startDivisor", "endDivisor"])
             self = .oneCycle(
-                rise: try fields[optional: "rise"]?.decimal(0.001...0.999) ?? 0.3,
+                rise: try fields[optional: "rise"]?.decimal(1e-6...0.999999) ?? 0.3,
                 startDivisor: try fields[optional: "startDivisor"]?.decimal(1...1e9) ?? 25,
                 endDivisor: try fields[optional: "endDivisor"]?.decimal(1...1e9) ?? 1e4)
+        case "warmup":
+            let fields = try body.fields(["steps", "then"])
+            var next = Self.constant
+            if let then = fields[optional: "then"] { next = try Self(then, mayWarmUp: false) }
+            self = .warmup(steps: try fields.required("steps").integer(1...1_000_000_000), then: next)
         default:
             _ = try body.fields([])
             self = .constant

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Float32 kernels of dense networks: one matrix product, activations and softmax.
+// The float32 matrix product of this project, and sums of vectors.
 //
 // Every loop is compiled for AVX-512, AVX2 and baseline x86-64 and chosen when the program starts. An element is always
 // summed in the same order and nothing is fused, so the float results are the same bits on every machine. Callers check
@@ -21,12 +21,6 @@ void consilium_matmul(size_t m, size_t k, size_t n, const float *a, size_t a_row
 void consilium_matmul_strided(size_t m, size_t k, size_t n, const float *a, size_t a_row, size_t a_column,
                               const float *b, size_t b_row, size_t b_column, float *c, size_t c_row, bool accumulate);
 
-/// y[i,j] = bias[j].
-void consilium_fill_rows(size_t rows, size_t columns, const float *bias, float *y);
-
-/// sums[j] = Σᵢ x[i,j].
-void consilium_column_sums(size_t rows, size_t columns, const float *x, float *sums);
-
 /// y[i] += a·x[i].
 void consilium_axpy(size_t count, float a, const float *x, float *y);
 
@@ -35,26 +29,5 @@ void consilium_axpy_difference(size_t count, float a, const float *x, const floa
 
 /// Whether every x[i] is neither infinite nor NaN.
 bool consilium_all_finite(size_t count, const float *x);
-
-/// y[i] *= x[i].
-void consilium_multiply(size_t count, const float *x, float *y);
-
-/// Forward, in place: z ← max(0, z); a NaN stays a NaN.
-void consilium_relu(size_t count, float *z);
-/// Backward, in place: dy ← dy where y > 0, else 0.
-void consilium_relu_backward(size_t count, const float *y, float *dy);
-
-/// Forward, in place: z ← tanh z.
-void consilium_tanh(size_t count, float *z);
-/// Backward, in place: dy ← dy·(1 − y²).
-void consilium_tanh_backward(size_t count, const float *y, float *dy);
-
-/// Forward, in place: z ← 1 / (1 + e⁻ᶻ).
-void consilium_sigmoid(size_t count, float *z);
-/// Backward, in place: dy ← dy·y·(1 − y).
-void consilium_sigmoid_backward(size_t count, const float *y, float *dy);
-
-/// In place, row by row: z ← softmax z; `log_sums[i]` = log Σⱼ e^(z[i,j]).
-void consilium_softmax_rows(size_t rows, size_t columns, float *z, double *log_sums);
 
 #endif

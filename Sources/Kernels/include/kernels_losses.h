@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Float32 loops of losses: each returns the sum of the losses in double, and overwrites dz with scale·∂Σ/∂z.
 //
-// Every loop is compiled for AVX-512, AVX2 and baseline x86-64 and chosen when the program starts; sums are always taken
-// in the same order, so the results are the same bits on every machine. An ignored target has no loss and a gradient of
+// Every loop is compiled for AVX-512, AVX2 and baseline x86-64 and chosen when the program starts; sums are always
+// taken in the same order, so the results are the same bits on every machine. An ignored target has no loss and a gradient of
 // zero, whatever z and scale are. Callers check the shapes and the targets.
 
 #ifndef CONSILIUM_KERNELS_LOSSES_H

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Float32 steps of optimisers, and averages of parameters.
 //
-// Every element is computed by itself and nothing is fused, so that a vector may be cut into ranges at will and the bits
-// stay the same. Each step first takes d = scale·g + decay·w; a scale of 1 changes no bit. Callers check the shapes.
+// Every element is computed by itself and nothing is fused, so that a vector may be cut into ranges at will and the
+// bits stay the same. Each step first takes d = scale·g + decay·w; a scale of 1 changes no bit. Callers check the shapes.
 
 #ifndef CONSILIUM_KERNELS_UPDATES_H
 #define CONSILIUM_KERNELS_UPDATES_H

@@ -3,14 +3,14 @@
 
 package import Tensors
 
-/// Soft Dice, 1 − (2·Σ p·t + s)/(Σ p + Σ t + s) over the positions of one example, and λ times their mean cross entropy;
-/// a mean over the examples.
+/// Soft Dice, 1 − (2·Σ p·t + s)/(Σ p + Σ t + s) over the positions of one example, and λ times their mean cross
+/// entropy; a mean over the examples.
 ///
-/// Shapes: output `[classes, spatial…]`: from two classes on, p is their softmax, the Dice terms are a mean over classes,
-/// and there is one class per position as target, −1 ignored; for one class, p is its sigmoid, and targets lie in 0…1,
-/// NaN ignored. An example without any target has loss 0.
-/// Source: Milletari et al. 2016, section 3 (arXiv:1606.04797), without squares in the denominator; the sum with the cross
-/// entropy, λ = 1: Isensee et al. 2021 (nnU-Net), "Training details".
+/// Shapes: output `[classes, spatial…]`: from two classes on, p is their softmax, the Dice terms are a mean over
+/// classes, and there is one class per position as target, −1 ignored; for one class, p is its sigmoid, and targets lie
+/// in 0…1, NaN ignored. An example without any target has loss 0.
+/// Source: Milletari et al. 2016, section 3 (arXiv:1606.04797), without squares in the denominator; the sum with the
+/// cross entropy, λ = 1: Isensee et al. 2021 (nnU-Net).
 package struct Dice: Loss {
     package static let kind = "dice"
     /// λ: 0 leaves the cross entropy out.

@@ -9,7 +9,7 @@ package import Tensors
 /// Shapes: output `[intervals]`, targets `[2]`: the number k of intervals survived whole, and whether the event came in
 /// the next one (1) or the observation ended there (0). A person still observed after the last interval has k =
 /// intervals, without event. A mean over examples.
-/// Source: Gensheimer & Narasimhan 2019, equation 4 (nnet-survival, arXiv:1805.00917), whose data preparation counts an
+/// Source: Gensheimer & Narasimhan 2019 (nnet-survival, arXiv:1805.00917), whose data preparation counts an
 /// interval as survived when the observation ended in its second half.
 package struct DiscreteTimeSurvival: Loss {
     package static let kind = "discreteTimeSurvival"

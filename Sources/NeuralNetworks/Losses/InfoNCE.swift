@@ -36,7 +36,8 @@ package struct InfoNCE: Loss {
     package func evaluate(_ z: Floats, targets: Floats, output: Shape, scale: Float, into dz: Floats) -> Double {
         let (n, width) = (z.count / output.count, output.count / 2)
         precondition(targets.count == n && dz.count == z.count, "info nce: shapes disagree")
-        // The batch is seen whole, so its memory is made here: embeddings, similarities, their gradients, and the other way.
+        // The batch is seen whole, so its memory is made here: embeddings, similarities, their gradients, and the other
+        // way.
         let memory = FloatBuffer(count: 4 * n * width + 4 * n * n + 3 * n)
         var used = 0
         func take(_ count: Int) -> Floats {

@@ -24,8 +24,8 @@ package protocol Loss: Hashable, Sendable {
     /// Shapes: targets `[examples, targetCount]`.
     func firstUnfit(targets: Floats, output: Shape) -> Int?
 
-    /// What the sum over these examples is divided by; weights of several parts of a batch add up. It may be 0, where all
-    /// targets are ignored or no event was seen: the loss is then 0, and so is dz whatever the scale.
+    /// What the sum over these examples is divided by; weights of several parts of a batch add up. It may be 0, where
+    /// all targets are ignored or no event was seen: the loss is then 0, and so is dz whatever the scale.
     func weight(targets: Floats, output: Shape) -> Double
 
     /// Σ of the losses of the examples, and dz = scale·∂Σ/∂z, overwritten.

@@ -6,8 +6,8 @@ package import Tensors
 /// −log softmax(z)[t], where the target t is a class; −1 is ignored: no loss, and no weight.
 ///
 /// Shapes: output `[classes]` with one target, `[time, classes]` with a target for each step, or
-/// `[classes, spatial…]` with one for each position, in the order of the pixels. With class weights w the loss of a batch
-/// is Σ w[t]·l / Σ w[t].
+/// `[classes, spatial…]` with one for each position, in the order of the pixels. With class weights w the loss of a
+/// batch is Σ w[t]·l / Σ w[t].
 /// Source: torch.nn.CrossEntropyLoss, label smoothing included (Szegedy et al. 2016, section 7); focal factor
 /// (1 − p)^γ: Lin et al. 2017, equation 5 (arXiv:1708.02002), the class weights being its α.
 package struct SoftmaxCrossEntropy: Loss {

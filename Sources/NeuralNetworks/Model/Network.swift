@@ -61,7 +61,9 @@ extension Network {
     ///
     /// Shapes: features `[rows, inputs]`, targets `[rows]`.
     /// - Throws: ``TrainingError`` when the shapes disagree, there is no example, or a target is out of range.
-    package func loss(parameters: [Float], features: [Float], targets: [Float], rows: Int) throws(TrainingError) -> Double {
+    package func loss(parameters: [Float], features: [Float], targets: [Float], rows: Int) throws(TrainingError)
+        -> Double
+    {
         try check(parameters: parameters, features: features, targets: targets, rows: rows)
         let examples = Examples(count: rows, inputs: [.floats(features)], targets: [targets])
         return predictor(rows: rows, threads: 1).loss(parameters, examples)

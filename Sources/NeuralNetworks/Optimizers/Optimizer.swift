@@ -59,7 +59,8 @@ package final class Optimizer {
     /// Shapes: w and g `[parameters]`, all of them.
     /// - Parameters:
     ///   - step: Steps already taken.
-    ///   - scale: Factor on the gradient, such as the one that clips it; 1 changes no bit.
+    ///   - scale: Factor on the gradient, such as the one that clips it; 1 changes no bit. Where there was a first
+    ///     phase, that one has applied it.
     package func update(
         _ w: Floats, gradient g: Floats, range: Range<Int>, step: Int, rate: Double, scale: Float = 1
     ) {

@@ -222,10 +222,17 @@ extension Plan {
                 end += 1
             }
             let largest = operations[start..<end].map { $0.inputs[0].count + $0.output.count }.max() ?? 1
-            let chunk = spatial ? min(max(Self.chunkFloats / largest, largestPatient), capacity) : capacity
+            let chunk = spatial ? evenChunk(atMost: max(Self.chunkFloats / largest, largestPatient)) : capacity
             stages.append(Stage(operations: start..<end, chunk: chunk))
             start = end
         }
+    }
+
+    /// The size of equal chunks of the whole share: every further size costs a set of primitives and packed weights.
+    private func evenChunk(atMost largest: Int) -> Int {
+        guard largest > 0 else { return 1 }
+        let chunks = (capacity + largest - 1) / largest
+        return max((capacity + chunks - 1) / chunks, largestPatient)
     }
 
     /// Two megabytes: what a chunk's input and output may take of the second-level caches.

@@ -68,17 +68,19 @@ package final class Trainer {
         }
         if let checkpoint {
             progress.lossSum = checkpoint.lossSum
-            for step in 0..<checkpoint.steps { progress.advance(rate: learningRate(step), loss: 0) }
+            for step in 0..<checkpoint.steps {
+                progress.count(progress.nextBatch().count, rate: learningRate(step), loss: 0)
+            }
         }
         for step in (checkpoint?.steps ?? 0)..<plan.steps {
             let rate = learningRate(step)
             var update = StepUpdate(rate: rate, step: step)
             if let proximal { update.proximal = (Float(proximal.mu), reference.floats) }
             if correction != nil { update.correction = self.correction.floats }
-            let loss = engine.step(
-                progress.nextBatch, of: examples, dropoutKey: dropoutKey &+ UInt64(step), update)
+            let batch = progress.nextBatch()
+            let loss = engine.step(batch, of: examples, dropoutKey: dropoutKey &+ UInt64(step), update)
             guard loss.isFinite else { throw TrainingError.nonFiniteLoss(step: step) }
-            progress.advance(rate: rate, loss: loss)
+            progress.count(batch.count, rate: rate, loss: loss)
             try onBatch(step, loss)
             guard let saving, step + 1 < plan.steps, saving.isDue(progress.isAtEndOfEpoch) else { continue }
             try saving.save(
@@ -136,12 +138,9 @@ package final class Trainer {
     }
 }
 
-/// What a run adds up on its way.
+/// Where a run is, and what it adds up on its way.
 private struct Progress {
     var lossSum = 0.0
-    private(set) var nextBatch: ArraySlice<Int32>
-    /// Whether the last step ended an epoch.
-    private(set) var isAtEndOfEpoch = false
     private var batches: BatchSequence
     private var weights: GradientWeights
     private var (examples, rateSum) = (0, 0.0)
@@ -150,17 +149,20 @@ private struct Progress {
         batches = BatchSequence(rows: rows, batchSize: plan.batchSize, order: order)
         weights = GradientWeights(
             optimizer: plan.optimizer, baseRate: plan.learningRate, proximalWeight: proximalWeight)
-        nextBatch = batches.next()
     }
 
-    /// Counts the step over ``nextBatch`` and draws the one after it.
-    mutating func advance(rate: Double, loss: Double) {
-        lossSum += loss * Double(nextBatch.count)
-        examples += nextBatch.count
+    /// Whether the last batch ended an epoch.
+    var isAtEndOfEpoch: Bool { batches.isAtEndOfEpoch }
+
+    /// The rows of the next step. The caller lets go of them before it asks again: else the order is copied.
+    mutating func nextBatch() -> ArraySlice<Int32> { batches.next() }
+
+    /// Counts a step.
+    mutating func count(_ rows: Int, rate: Double, loss: Double) {
+        lossSum += loss * Double(rows)
+        examples += rows
         rateSum += rate
         weights.advance(rate: rate)
-        isAtEndOfEpoch = batches.isAtEndOfEpoch
-        nextBatch = batches.next()
     }
 
     func summary(steps: Int) -> TrainingSummary {

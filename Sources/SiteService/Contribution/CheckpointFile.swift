@@ -102,7 +102,7 @@ package struct CheckpointFile: Sendable {
         }
         let count = Int(words[2])
         return TrainingCheckpoint(
-            steps: steps, lossSum: Double(bitPattern: words[1]), 
+            steps: steps, lossSum: Double(bitPattern: words[1]),
             parameters: floats(count, at: headerBytes),
             optimizerState: floats(Int(words[3]), at: headerBytes + 4 * count))
     }

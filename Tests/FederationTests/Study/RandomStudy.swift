@@ -94,27 +94,33 @@ struct RandomStudy {
     }
 
     private mutating func optimizer() -> OptimizerSpecification {
-        switch generator.index(below: 3) {
+        let (beta1, beta2) = (decimal(0, 0.99), decimal(0, 0.99))
+        let (epsilon, decay) = (decimal(1e-16, 1), decimal(0, 1e3))
+        switch generator.index(below: 6) {
         case 0:
             let momentum = isHeads() ? 0 : decimal(0.1, 0.9999)
-            return .sgd(momentum: momentum, nesterov: momentum > 0 && isHeads(), weightDecay: decimal(0, 1e3))
+            return .sgd(momentum: momentum, nesterov: momentum > 0 && isHeads(), weightDecay: decay)
         case 1:
-            return .adam(
-                beta1: decimal(0, 0.99), beta2: decimal(0, 0.99), epsilon: decimal(1e-16, 1), weightDecay: decimal(0, 1)
-            )
-        default:
-            return .adamW(
-                beta1: decimal(0, 0.99), beta2: decimal(0, 0.99), epsilon: decimal(1e-16, 1), weightDecay: decimal(0, 1)
-            )
+            return .adam(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay, amsgrad: isHeads())
+        case 2:
+            return .adamW(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay, amsgrad: isHeads())
+        case 3:
+            return .rmsprop(
+                alpha: beta1, epsilon: epsilon, momentum: isHeads() ? 0 : decimal(0.1, 0.9999), centered: isHeads(),
+                weightDecay: decay)
+        case 4: return .adagrad(epsilon: epsilon, learningRateDecay: decimal(0, 1), weightDecay: decay)
+        default: return .lamb(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: decay)
         }
     }
 
-    private mutating func schedule() -> LearningRateSchedule {
-        switch generator.index(below: 4) {
+    private mutating func schedule(mayWarmUp: Bool = true) -> LearningRateSchedule {
+        switch generator.index(below: mayWarmUp ? 5 : 4) {
         case 0: .constant
         case 1: .step(every: count(1, 1_000_000_000), factor: decimal(0, 1))
         case 2: .cosine(final: decimal(0, 1))
-        default: .warmup(steps: count(1, 1_000_000_000))
+        case 3:
+            .oneCycle(rise: decimal(1e-6, 0.999999), startDivisor: decimal(1, 1e9), endDivisor: decimal(1, 1e9))
+        default: .warmup(steps: count(1, 1_000_000_000), then: schedule(mayWarmUp: false))
         }
     }
 

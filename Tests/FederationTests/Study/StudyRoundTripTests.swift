@@ -24,8 +24,9 @@ import Testing
         // The draw reached every kind of everything.
         let kinds: Set<String> = [
             "binary", "multiclass", "regression", "number", "category", "date", "label", "patientKey", "group", "split",
-            "classes", "positive", "codes", "bands", "dense", "dropout", "sgd", "adam", "adamW", "constant", "step",
-            "cosine", "warmup", "localSteps", "localEpochs", "fedAvg", "fedProx", "fedAvgM", "fedAdam", "fedYogi",
+            "classes", "positive", "codes", "bands", "dense", "dropout", "sgd", "adam", "adamW", "rmsprop",
+            "adagrad", "lamb", "amsgrad", "constant", "step", "cosine", "oneCycle", "warmup", "then", "localSteps",
+            "localEpochs", "fedAvg", "fedProx", "fedAvgM", "fedAdam", "fedYogi",
             "fedAdagrad", "scaffold", "fedNova", "refuse", "clip", "missing", "yearMonthDay", "dayMonthYear",
             "monthDayYear", "linear", "relu", "tanh", "sigmoid",
         ]

@@ -34,10 +34,25 @@ import Testing
         ("sgd", OptimizerSpecification.sgd(momentum: 0, nesterov: false, weightDecay: 0)),
         ("adam", .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0)),
         ("adamW", .adamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01)),
+        ("rmsprop", .rmsprop(alpha: 0.99, epsilon: 1e-8, momentum: 0, centered: false, weightDecay: 0)),
+        ("adagrad", .adagrad(epsilon: 1e-10, learningRateDecay: 0, weightDecay: 0)),
+        ("lamb", .lamb(beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01)),
     ])
     func anOptimizerMayBeJustAWord(_ word: String, optimizer: OptimizerSpecification) throws {
         #expect(try study("training.optimizer", .string(word)).training.optimizer == optimizer)
         #expect(try study("training.optimizer", .object([word: .object([:])])).training.optimizer == optimizer)
+    }
+
+    @Test func aWarmUpMayBeFollowedByAnySchedule() throws {
+        func schedule(_ next: CanonicalValue?) throws -> LearningRateSchedule {
+            var fields: [String: CanonicalValue] = ["steps": .count(10)]
+            fields["then"] = next
+            return try study("training.schedule", .object(["warmup": .object(fields)])).training.schedule
+        }
+        #expect(try schedule(nil) == .warmup(steps: 10))
+        #expect(try schedule(.string("constant")) == .warmup(steps: 10))
+        #expect(try schedule(.string("oneCycle")) == .warmup(steps: 10, then: .oneCycle()))
+        #expect(throws: DocumentError.self) { try schedule(.object(["warmup": .object(["steps": .count(1)])])) }
     }
 
     @Test(arguments: [
