@@ -15,7 +15,7 @@ extension Padding {
 
 extension Convolve: StudyElement {
     package var purpose: String {
-        "a convolution over \(kernel.count) dimensions with `filters` outputs; `[channels, size…]` becomes `[filters, size…]`"
+        "a \(kernel.count)-dimensional convolution with `filters` outputs; `[channels, size…]` becomes `[filters, size…]`"
     }
 
     package var studyKind: String { "conv\(kernel.count)D" }
@@ -35,7 +35,7 @@ extension Convolve: StudyElement {
 
 extension Pool: StudyElement {
     package var purpose: String {
-        (poolingKind == .maximum ? "the largest value" : "the mean") + " of each window of \(kernel.count) dimensions"
+        (poolingKind == .maximum ? "the largest value" : "the mean") + " of each \(kernel.count)-dimensional window"
     }
 
     package var studyKind: String {
