@@ -77,7 +77,7 @@ let package = Package(
             swiftSettings: pure),
         // Edges
         .target(
-            name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels"], swiftSettings: shared),
+            name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels", "Randomness"], swiftSettings: shared),
         .target(
             name: "Enrolment", dependencies: ["CLibcrypto", crypto, "Federation", "Randomness", swiftASN1, x509],
             exclude: ["Joining/make-word-list.py"], swiftSettings: shared),

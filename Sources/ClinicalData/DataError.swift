@@ -3,12 +3,14 @@
 
 /// The error of every function that reads a table.
 ///
-/// Privacy: holds column names, line numbers and counts, never a value of the table. Line numbers and counts stay at
+/// Privacy: holds names of files, columns and arrays, line numbers and counts, never a value of the table. Line numbers and counts stay at
 /// the site: over the wire goes ``code`` alone.
 package struct DataError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Code: String, CaseIterable, Hashable, Sendable {
         /// The file does not exist or cannot be read.
         case unreadableFile
+        /// The file cannot be written.
+        case unwritableFile
         /// The gzip stream is damaged or ends early.
         case damagedGzip
         /// The bytes are not text in the encoding that was given or found.
@@ -37,6 +39,18 @@ package struct DataError: Error, Hashable, Sendable, CustomStringConvertible {
         case refused
         /// The preprocessing was made for other columns.
         case wrongPreprocessing
+        /// An archive of arrays contradicts itself: places, lengths, checksums, headers.
+        case damagedArchive
+        /// An archive, or an array in it, has a form that is not read: encrypted, ZIP64, big-endian, of objects.
+        case unsupportedArchive
+        /// An archive claims more members or bytes than the reader allows.
+        case archiveTooLarge
+        /// The archive has no array of that name.
+        case missingArray
+        /// A line of a table of numbers is of another width, or holds something that is not a number.
+        case wrongNumbers
+        /// The file is not a vocabulary of this program.
+        case wrongVocabulary
     }
 
     package var code: Code

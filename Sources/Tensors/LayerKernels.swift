@@ -161,6 +161,14 @@ package func allFinite(_ x: Floats) -> Bool {
     unsafe consilium_all_finite(x.count, x.start)
 }
 
+/// Whether every x is neither infinite nor NaN.
+package func allFinite(_ x: [Float]) -> Bool {
+    unsafe x.withUnsafeBufferPointer { x in
+        guard let start = x.baseAddress else { return true }
+        return unsafe consilium_all_finite(x.count, start)
+    }
+}
+
 /// Σ x², in double and in a fixed order.
 package func sumOfSquares(_ x: Floats) -> Double {
     unsafe consilium_sum_of_squares(x.count, x.start)

@@ -17,11 +17,19 @@ enum GoldenVectors {
         func numbers(_ name: String) -> [Double]? { (parameters[name] as? [NSNumber])?.map(\.doubleValue) }
     }
 
+    private static let folder = ProcessInfo.processInfo.environment["CONSILIUM_VECTORS"]
+    private static let root =
+        folder ?? URL(fileURLWithPath: #filePath + "/../../../protocol/vectors").standardized.path
+
+    /// A file beside the golden ones.
+    static func bytes(of name: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: "\(root)/nn/\(name)"))
+    }
+
     /// Runs `body` on each named file. A file missing from `CONSILIUM_VECTORS` is reported; a missing committed file is
     /// an error, and so is a run that found none.
     static func forEach(_ names: [String], _ body: (String, Case) throws -> Void) throws {
-        let folder = ProcessInfo.processInfo.environment["CONSILIUM_VECTORS"]
-        let root = folder ?? URL(fileURLWithPath: #filePath + "/../../../protocol/vectors").standardized.path
+        let (folder, root) = (Self.folder, Self.root)
         var read = 0
         for name in names {
             let path = "\(root)/nn/\(name).safetensors"

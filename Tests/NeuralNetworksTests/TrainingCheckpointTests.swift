@@ -37,7 +37,7 @@ import Testing
         let initial = network.initialParameters(seed: 1)
         var parameters = initial
         let summary = try Trainer(network: network).run(
-            parameters: &parameters, features: features, targets: targets,
+            parameters: &parameters, examples: network.examples(features: features, targets: targets),
             plan: LocalTraining(
                 optimizer: optimizer, learningRate: 0.05, schedule: .cosine(final: 0.1), batchSize: 4,
                 steps: 12),

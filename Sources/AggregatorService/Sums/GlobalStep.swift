@@ -54,7 +54,7 @@ struct GlobalStep {
                     ?? [Float](repeating: 0, count: range.count)
             }
             optimizer.step(round: description.round, parameters: &parameters, update: update, moments: &moments)
-            guard parameters.withUnsafeBufferPointer(allFinite) else {
+            guard allFinite(parameters) else {
                 model.discard()
                 for file in momentFiles { file.discard() }
                 throw NonFiniteModel()

@@ -1,18 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From summed histograms and moments to accuracy, AUC with its bracket, losses and errors.
 
-#if canImport(Glibc)
-import Glibc
-#endif
-
-/// The natural logarithm; the only function of the mathematics library that this module needs.
-func logarithm(_ value: Double) -> Double {
-    #if canImport(Glibc)
-    Glibc.log(value)
-    #else
-    preconditionFailure("no mathematics library on this platform")
-    #endif
-}
+import NeuralNetworks
 
 /// An AUC computed from histograms: the true value lies in `lower...upper`.
 package struct AreaUnderCurve: Hashable, Sendable {
@@ -118,25 +107,15 @@ extension EvaluationSum {
         if case .multiclass = task, unclaimed != 0 { throw .implausible }
     }
 
-    /// cn_b = negatives in bins below b; strict = Σ pos_b cn_b; tie = Σ pos_b neg_b;
-    /// AUC in [strict, strict + tie] ÷ (P N). Classes without positives or negatives are left out of the mean.
+    /// Each bin is a group of scores that cannot be told apart. Classes without positives or negatives are left out of
+    /// the mean.
     private func areaUnderCurve(of counts: Counts) -> AreaUnderCurve? {
-        var brackets: [AreaUnderCurve] = []
-        for start in stride(from: 0, to: counts.positives.count, by: bins) {
-            var negativesBelow = 0.0
-            var strict = 0.0
-            var tie = 0.0
-            var positives = 0.0
+        let brackets = stride(from: 0, to: counts.positives.count, by: bins).compactMap { start in
+            var pairs = RankedPairs()
             for bin in start..<start + bins {
-                let positive = Double(counts.positives[bin])
-                let negative = Double(counts.negatives[bin])
-                strict += positive * negativesBelow
-                tie += positive * negative
-                negativesBelow += negative
-                positives += positive
+                pairs.add(positives: Double(counts.positives[bin]), negatives: Double(counts.negatives[bin]))
             }
-            let pairs = positives * negativesBelow
-            if pairs > 0 { brackets.append(AreaUnderCurve(lower: strict / pairs, upper: (strict + tie) / pairs)) }
+            return pairs.area
         }
         guard !brackets.isEmpty else { return nil }
         let count = Double(brackets.count)

@@ -59,9 +59,7 @@ package struct EvaluationSum: Sendable {
     }
 
     /// min(⌊score · bins⌋, bins − 1), with scores held to 0...1; NaN is in bin 0.
-    package func bin(of score: Double) -> Int {
-        score.isNaN ? 0 : min(Int(min(max(score, 0), 1) * Double(bins)), bins - 1)
-    }
+    package func bin(of score: Double) -> Int { ProbabilityErrors.bin(of: score, bins: bins) }
 
     /// One site's counts, exact integers.
     package struct Counts: Hashable, Sendable {
@@ -124,11 +122,7 @@ package struct EvaluationSum: Sendable {
                     }
                     add(.squaredError, Self.squaredDifference(score, index == target ? 1 : 0))
                 }
-                // The first of equals is the answer; nothing is when the target's score is NaN.
-                let isBest = scores.indices.allSatisfy { index in
-                    index < target ? scores[index] < scores[target] : scores[index] <= scores[target]
-                }
-                add(.correct, isBest ? 1 : 0)
+                add(.correct, firstLargest(scores) == target ? 1 : 0)
                 add(.logLoss, Self.crossEntropy(scores[target]))
             case .regression:
                 let span = labelRange.maximum - labelRange.minimum
@@ -148,13 +142,11 @@ package struct EvaluationSum: Sendable {
         Int64(((value < largestTerm ? max(value, 0) : largestTerm) * unitsPerOne).rounded())
     }
 
-    /// −ln p in fixed point, at most 30; for NaN 30.
     private static func crossEntropy(_ probability: Double) -> Int64 {
-        fixed(min(30, probability.isNaN ? 30 : -logarithm(max(probability, 1e-13))))
+        fixed(ProbabilityErrors.crossEntropy(probability))
     }
 
-    /// (score − label)² in fixed point, at most 1; for NaN 1.
     private static func squaredDifference(_ score: Double, _ label: Double) -> Int64 {
-        fixed(score.isNaN ? 1 : min(1, (score - label) * (score - label)))
+        fixed(ProbabilityErrors.squaredDifference(score, label))
     }
 }

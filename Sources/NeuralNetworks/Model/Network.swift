@@ -64,7 +64,10 @@ extension Network {
     package func loss(parameters: [Float], features: [Float], targets: [Float], rows: Int) throws(TrainingError)
         -> Double
     {
-        try check(parameters: parameters, features: features, targets: targets, rows: rows)
+        try check(features: features, targets: targets, rows: rows)
+        guard parameters.count == parameterCount else {
+            throw .wrongCount(.parameters, expected: parameterCount, actual: parameters.count)
+        }
         let examples = Examples(count: rows, inputs: [.floats(features)], targets: [targets])
         return predictor(rows: rows, threads: 1).loss(parameters, examples)
     }
@@ -78,14 +81,20 @@ extension Network {
         }
     }
 
+    /// A table as examples of this network.
+    ///
+    /// Shapes: features `[rows, inputs]`, row-major; targets `[rows]`.
+    /// - Throws: ``TrainingError`` when the shapes disagree, there is no example, or a target is out of range.
+    package func examples(features: [Float], targets: [Float]) throws(TrainingError) -> Examples {
+        try check(features: features, targets: targets, rows: targets.count)
+        return Examples(count: targets.count, inputs: [.floats(features)], targets: [targets])
+    }
+
     /// Checks that a table fits this network and that its head can learn the targets.
-    func check(
-        parameters: [Float], features: [Float], targets: [Float], rows: Int
+    private func check(
+        features: [Float], targets: [Float], rows: Int
     ) throws(TrainingError) {
         guard rows > 0 else { throw .noExamples }
-        guard parameters.count == parameterCount else {
-            throw .wrongCount(.parameters, expected: parameterCount, actual: parameters.count)
-        }
         guard targets.count == rows else { throw .wrongCount(.targets, expected: rows, actual: targets.count) }
         let (expected, overflow) = rows.multipliedReportingOverflow(by: inputs)
         guard !overflow, features.count == expected else {

@@ -11,16 +11,19 @@ package struct LocalTraining: Hashable, Sendable {
     package var batchSize: Int
     /// Steps in this round.
     package var steps: Int
+    /// The largest norm of a step's whole gradient; nil: any. Source: Pascanu, Mikolov & Bengio 2013, Algorithm 1.
+    package var largestNorm: Double?
 
     package init(
         optimizer: OptimizerSpecification, learningRate: Double, schedule: LearningRateSchedule = .constant,
-        batchSize: Int, steps: Int
+        batchSize: Int, steps: Int, largestNorm: Double? = nil
     ) {
         self.optimizer = optimizer
         self.learningRate = learningRate
         self.schedule = schedule
         self.batchSize = batchSize
         self.steps = steps
+        self.largestNorm = largestNorm
     }
 
     /// The steps that visit every example once: examples ÷ batch size, rounded up.
@@ -40,6 +43,7 @@ package struct LocalTraining: Hashable, Sendable {
         guard learningRate > 0, learningRate.isFinite else { throw .invalidPlan(.learningRate) }
         guard schedule.isValid else { throw .invalidPlan(.schedule) }
         guard optimizer.isValid else { throw .invalidPlan(.optimizer) }
+        if let largestNorm, !(largestNorm > 0) { throw .invalidPlan(.largestNorm) }
     }
 }
 

@@ -4,12 +4,13 @@
 import Randomness
 package import Tensors
 
-/// Trains one network, and keeps its memory for the next round.
+/// Trains one graph, and keeps its memory for the next round.
 ///
 /// Not sendable: a trainer belongs to the thread, or the actor, that trains. After the first step of a run nothing of this
 /// project's is allocated until the run ends.
 package final class Trainer {
-    package let network: Network
+    private let graph: Graph
+    private let objective: Objective
     private let threads: Int
     private let kernels: KernelSet
     private var engine: Engine?
@@ -19,18 +20,22 @@ package final class Trainer {
     /// - Parameters:
     ///   - threads: Workers at most; small models use one.
     ///   - kernels: ``KernelSet/portable`` gives the same bits on every machine.
-    package init(network: Network, threads: Int = 1, kernels: KernelSet = .fastest) {
-        self.network = network
+    package init(_ graph: Graph, objective: Objective, threads: Int = 1, kernels: KernelSet = .fastest) {
+        self.graph = graph
+        self.objective = objective
         self.threads = threads
         self.kernels = kernels
-        reference = FloatBuffer(count: network.parameterCount)
-        correction = FloatBuffer(count: network.parameterCount)
+        reference = FloatBuffer(count: graph.parameterCount)
+        correction = FloatBuffer(count: graph.parameterCount)
+    }
+
+    package convenience init(network: Network, threads: Int = 1, kernels: KernelSet = .fastest) {
+        self.init(network.graph, objective: network.objective, threads: threads, kernels: kernels)
     }
 
     /// Trains `parameters` in place with a fresh optimiser.
     ///
-    /// Shapes: parameters, `reference` and `correction` `[parameterCount]`; features `[rows, inputs]`, row-major;
-    /// targets `[rows]`.
+    /// Shapes: parameters, `reference` and `correction` `[parameterCount]`.
     /// Each step follows gradient + μ·(w − reference) + correction.
     /// Source: Li et al. 2020, equation 2 (FedProx, arXiv:1812.06127); Karimireddy et al. 2020, Algorithm 1, line 10
     /// (SCAFFOLD, arXiv:1910.06378).
@@ -45,24 +50,26 @@ package final class Trainer {
     ///   - saving: Gets the state of this run when it is due, after `onBatch`.
     ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
     ///     a cancellation, ends the run.
-    /// - Throws: ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``ExampleError`` when the examples do not,
+    ///   ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
     package func run(
-        parameters: inout [Float], features: [Float], targets: [Float], plan: LocalTraining, order: BatchOrder,
+        parameters: inout [Float], examples: Examples, plan: LocalTraining, order: BatchOrder,
         firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
         correction: [Float]? = nil, from checkpoint: TrainingCheckpoint? = nil, saving: CheckpointSaving? = nil,
         onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in }
     ) throws -> TrainingSummary {
-        try check(parameters, features, targets, plan, firstGlobalStep, totalGlobalSteps, proximal, correction)
+        try check(parameters, plan, firstGlobalStep, totalGlobalSteps, proximal, correction)
         if let checkpoint { try check(checkpoint, plan) }
-        let examples = Examples(count: targets.count, inputs: [.floats(features)], targets: [targets])
-        let engine = engine(batchSize: min(targets.count, plan.batchSize))
+        try examples.check(graph)
+        try objective.check(examples, graph)
+        let engine = try engine(batchSize: min(examples.count, plan.batchSize))
         engine.parameters.copy(from: checkpoint?.parameters ?? parameters, at: 0)
         try engine.prepare(plan.optimizer, state: checkpoint?.optimizerState)
         if let proximal { reference.floats.copy(from: proximal.reference, at: 0) }
         if let correction { self.correction.floats.copy(from: correction, at: 0) }
 
         let dropoutKey = order.dropoutKey
-        var progress = Progress(rows: targets.count, plan: plan, order: order, proximalWeight: proximal?.mu ?? 0)
+        var progress = Progress(rows: examples.count, plan: plan, order: order, proximalWeight: proximal?.mu ?? 0)
         func learningRate(_ step: Int) -> Double {
             plan.schedule.rate(base: plan.learningRate, step: firstGlobalStep + step, totalSteps: totalGlobalSteps)
         }
@@ -75,6 +82,7 @@ package final class Trainer {
         for step in (checkpoint?.steps ?? 0)..<plan.steps {
             let rate = learningRate(step)
             var update = StepUpdate(rate: rate, step: step)
+            update.largestNorm = plan.largestNorm
             if let proximal { update.proximal = (Float(proximal.mu), reference.floats) }
             if correction != nil { update.correction = self.correction.floats }
             let batch = progress.nextBatch()
@@ -94,28 +102,25 @@ package final class Trainer {
     }
 
     /// The engine of the last run, or a new one when batches are larger now.
-    private func engine(batchSize: Int) -> Engine {
+    private func engine(batchSize: Int) throws(ShapeError) -> Engine {
         if let engine, engine.batchCapacity >= batchSize { return engine }
         var options = Engine.Options(batchSize: batchSize, threads: threads)
         options.kernels = kernels
-        do {
-            let fresh = try Engine(network.graph, objective: network.objective, options)
-            engine = fresh
-            return fresh
-        } catch {
-            // The network's specification checked that the last layer has what the head needs.
-            preconditionFailure("a head that does not fit: \(error)")
-        }
+        let fresh = try Engine(graph, objective: objective, options)
+        engine = fresh
+        return fresh
     }
 
     private func check(
-        _ parameters: [Float], _ features: [Float], _ targets: [Float], _ plan: LocalTraining, _ firstGlobalStep: Int,
-        _ totalGlobalSteps: Int, _ proximal: (mu: Double, reference: [Float])?, _ correction: [Float]?
+        _ parameters: [Float], _ plan: LocalTraining, _ firstGlobalStep: Int, _ totalGlobalSteps: Int,
+        _ proximal: (mu: Double, reference: [Float])?, _ correction: [Float]?
     ) throws(TrainingError) {
         try plan.check()
         guard firstGlobalStep >= 0, totalGlobalSteps >= 1 else { throw .invalidPlan(.totalSteps) }
-        try network.check(parameters: parameters, features: features, targets: targets, rows: targets.count)
-        let expected = network.parameterCount
+        let expected = graph.parameterCount
+        guard parameters.count == expected else {
+            throw .wrongCount(.parameters, expected: expected, actual: parameters.count)
+        }
         if let proximal {
             guard proximal.mu >= 0, proximal.mu.isFinite else { throw .invalidPlan(.proximalTerm) }
             guard proximal.reference.count == expected else {
@@ -129,9 +134,9 @@ package final class Trainer {
 
     private func check(_ checkpoint: TrainingCheckpoint, _ plan: LocalTraining) throws(TrainingError) {
         guard (0...plan.steps).contains(checkpoint.steps) else { throw .invalidPlan(.checkpoint) }
-        let stateCount = plan.optimizer.stateVectors * network.parameterCount
+        let stateCount = plan.optimizer.stateVectors * graph.parameterCount
         for (values, expected) in [
-            (checkpoint.parameters, network.parameterCount), (checkpoint.optimizerState, stateCount),
+            (checkpoint.parameters, graph.parameterCount), (checkpoint.optimizerState, stateCount),
         ] where values.count != expected {
             throw .wrongCount(.checkpoint, expected: expected, actual: values.count)
         }

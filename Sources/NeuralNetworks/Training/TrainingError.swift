@@ -21,6 +21,7 @@ package enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible 
         case learningRate = "learning rate"
         case schedule = "learning-rate schedule"
         case optimizer
+        case largestNorm = "largest gradient norm"
         case proximalTerm = "proximal term"
         case checkpoint
     }

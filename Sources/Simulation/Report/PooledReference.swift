@@ -25,7 +25,7 @@ package enum PooledReference {
         let steps = plan.steps(rows: training.labels.count) * study.federation.rounds
         var parameters = network.initialParameters(seed: plan.seed)
         _ = try Trainer(network: network).run(
-            parameters: &parameters, features: training.features, targets: training.labels,
+            parameters: &parameters, examples: network.examples(features: training.features, targets: training.labels),
             plan: LocalTraining(
                 optimizer: plan.optimizer, learningRate: plan.learningRate, schedule: plan.schedule,
                 batchSize: plan.batchSize, steps: steps),

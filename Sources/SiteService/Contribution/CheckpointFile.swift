@@ -9,8 +9,9 @@ import Synchronization
 /// The checkpoint of one task. Durable before the training goes on; named by the task and bound to it, because another
 /// task has another model, other controls or another study.
 ///
-/// Layout: the domain, the task's hash, then little-endian steps (u64), Σ loss (f64), the counts of parameters and of optimiser state (2 × u64), and both as 32-bit floats. The vault's own digest is not
-/// kept anywhere, so a SHA-256 of all that stands at the end.
+/// Layout: the domain, the task's hash, then little-endian steps (u64), Σ loss (f64), the counts of parameters and of
+/// optimiser state (2 × u64), and both as 32-bit floats. The vault's own digest is not kept anywhere, so a SHA-256 of all
+/// that stands at the end.
 package struct CheckpointFile: Sendable {
     private static let domain = Array("consilium/checkpoint/v2\n".utf8)
     /// Pauses grow with the time it takes to write, so that this part of the time at most is spent on it; up to twenty

@@ -19,13 +19,14 @@ extension LocalStudy {
         do {
             _ = try Trainer(network: network).run(
                 parameters: &parameters,
-                features: try FeatureMatrix.encode(table, preprocessing: result.preprocessing, rows: trainingRows),
-                targets: labels(of: trainingRows),
+                examples: network.examples(
+                    features: FeatureMatrix.encode(table, preprocessing: result.preprocessing, rows: trainingRows),
+                    targets: labels(of: trainingRows)),
                 plan: LocalTraining(
                     optimizer: training.optimizer, learningRate: training.learningRate, schedule: training.schedule,
                     batchSize: training.batchSize, steps: steps),
                 order: BatchOrder(seed: training.seed, round: 1), totalGlobalSteps: steps)
-        } catch is TrainingError {
+        } catch is TrainingError, is ExampleError {
             return nil
         }
         return (parameters, result.preprocessing)

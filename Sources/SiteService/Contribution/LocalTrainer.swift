@@ -3,6 +3,7 @@
 
 import ClinicalData
 package import Federation
+import Foundation
 import NeuralNetworks
 
 /// Makes the local update of a training round. The second implementation is a measuring one that does not train.
@@ -39,10 +40,11 @@ package struct LocalTrainer: UpdateMaking {
         let correction = controls.map { pair in zip(pair.server, pair.own).map { $0 - $1 } }
         let summary: TrainingSummary
         do {
-            summary = try Trainer(network: local.network).run(
+            summary = try Trainer(network: local.network, threads: ProcessInfo.processInfo.activeProcessorCount).run(
                 parameters: &trained,
-                features: try FeatureMatrix.encode(local.table, preprocessing: preprocessing, rows: rows),
-                targets: local.labels(of: rows),
+                examples: local.network.examples(
+                    features: FeatureMatrix.encode(local.table, preprocessing: preprocessing, rows: rows),
+                    targets: local.labels(of: rows)),
                 plan: LocalTraining(
                     optimizer: training.optimizer, learningRate: training.learningRate, schedule: training.schedule,
                     batchSize: training.batchSize, steps: steps),
@@ -51,6 +53,8 @@ package struct LocalTrainer: UpdateMaking {
                 proximal: mu > 0 ? (mu, parameters) : nil, correction: correction, from: checkpoints.load(),
                 saving: checkpoints.saving,
                 onBatch: { step, _ in try onProgress(step + 1) })
+        } catch ExampleError.notFinite {
+            throw WithheldError(.nonFinite)
         } catch let error as TrainingError {
             switch error {
             case .nonFiniteLoss, .nonFiniteParameters: throw WithheldError(.nonFinite)

@@ -81,7 +81,7 @@ struct RoundComputation: Sendable {
         } catch let error as ModelFileError where error.code != .inputOutput {
             throw WithheldError(.taskMismatch)
         }
-        guard description.studyHash == local.hash, parameters.withUnsafeBufferPointer(allFinite) else {
+        guard description.studyHash == local.hash, allFinite(parameters) else {
             throw WithheldError(.taskMismatch)
         }
         return (description, parameters)
