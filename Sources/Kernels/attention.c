@@ -106,3 +106,15 @@ CLONED void consilium_attention_softmax_backward(size_t queries, size_t keys, fl
         SIXTEENS(keys, STORE(dp + i, scale * LOAD(p + i) * (LOAD(dp + i) - sum)););
     }
 }
+
+CLONED void consilium_turn_pairs(size_t steps, size_t stride, size_t heads, size_t width, float direction,
+                                 const float *cosines, const float *sines, float *x) {
+    for (size_t step = 0; step < steps; step++, x += stride, cosines += width, sines += width)
+        for (size_t head = 0; head < heads; head++) {
+            float *row = x + head * width;
+            SIXTEENS(width, const float16 v = LOAD(row + i);
+                     const float16 other = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15,
+                                                                   14);
+                     STORE(row + i, v * LOAD(cosines + i) + other * (direction * LOAD(sines + i))););
+        }
+}

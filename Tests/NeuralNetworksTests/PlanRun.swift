@@ -8,7 +8,9 @@ import Tensors
 struct PlanRun {
     var outputs: [Float]
     /// ∂(Σ output·cotangent)/∂input of the first input; empty for tokens.
-    var inputGradient: [Float]
+    var inputGradient: [Float] { inputGradients[0] }
+    /// The same for every input.
+    var inputGradients: [[Float]]
     /// The gradient of every named tensor.
     var gradients: [String: [Float]] = [:]
     /// Every named tensor after the pass: running statistics change.
@@ -60,7 +62,7 @@ struct PlanRun {
             for (place, value) in cotangent.enumerated() { target[place] = value }
         }
         plan.backward(examples: examples)
-        inputGradient = plan.inputGradients[0]?.floats(range).array ?? []
+        inputGradients = plan.inputGradients.map { $0?.floats(range).array ?? [] }
         for slice in graph.slices {
             let place = slice.offset..<slice.offset + slice.count
             gradients[slice.name] = gradient.floats[place].array

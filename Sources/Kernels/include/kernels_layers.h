@@ -41,6 +41,10 @@ void consilium_log_softmax_backward(size_t rows, size_t columns, const float *y,
 void consilium_attention_softmax(size_t queries, size_t keys, size_t length, bool causal, float scale, float *s);
 /// ds = scale·p·(dp − Σ dp·p), in place of dp.
 void consilium_attention_softmax_backward(size_t queries, size_t keys, float scale, const float *p, float *dp);
+/// Rotary positions in place: row t of `steps`, `stride` floats apart, has `heads` heads of `width`, an even number; in
+/// each x[i] ← x[i]·cosines[t,i] + direction·sines[t,i]·x[i's partner], the partners being 0 and 1, 2 and 3, ….
+void consilium_turn_pairs(size_t steps, size_t stride, size_t heads, size_t width, float direction,
+                          const float *cosines, const float *sines, float *x);
 
 /// Rows of `width`: y = (x − mean)/√(variance + ε)·weight + bias; saves mean and 1/√(variance + ε) of each row in
 /// `statistics` [rows, 2] (may be NULL). Statistics are taken in two passes.

@@ -49,5 +49,11 @@ package struct ShapeError: Error, Equatable, Sendable, CustomStringConvertible {
         self.problem = problem
     }
 
+    /// For a block, which knows its name.
+    init(_ layer: String, _ problem: String) {
+        self.layer = layer
+        self.problem = problem
+    }
+
     package var description: String { "layer \(layer): \(problem)" }
 }

@@ -112,7 +112,7 @@ private final class DropoutOperation: Operation {
     private let rate: Double
     /// Values that share one decision.
     private let rowWidth: Int
-    private let node: UInt64
+    private let node: Int
     private let isTraining: Bool
     private var mask = DropoutMask(rate: 0, key: 0)
     private var firstExample = 0
@@ -120,7 +120,7 @@ private final class DropoutOperation: Operation {
     init(_ layer: Dropout, _ context: OperationContext) {
         rate = layer.rate
         rowWidth = layer.isSpatial ? context.outputShape.sizes.dropFirst().reduce(1, *) : 1
-        node = UInt64(context.node)
+        node = context.node
         isTraining = context.isTraining && layer.rate > 0
         let output =
             isTraining
@@ -132,8 +132,7 @@ private final class DropoutOperation: Operation {
     override var isView: Bool { !isTraining }
 
     override func begin(_ step: Step) {
-        // An odd multiplier separates the layers of one step; the hash does the rest.
-        mask = DropoutMask(rate: rate, key: step.dropoutKey &+ (node &+ 1) &* 0x9E37_79B9_7F4A_7C15)
+        mask = step.dropoutMask(rate: rate, node: node)
         firstExample = step.firstExample
     }
 

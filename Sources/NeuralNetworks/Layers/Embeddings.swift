@@ -144,12 +144,17 @@ package struct LearnedPositions: Layer {
 private final class LearnedPositionsOperation: Operation {
     private let positions: Floats
     private let positionsGradient: Floats?
+    /// Private mode: the gradient of one patient.
+    private let patientSum: FloatBuffer
 
     init(_ context: OperationContext) {
         positions = context.parameters[0]
         positionsGradient = context.gradients.first
+        patientSum = FloatBuffer(count: context.isPrivate ? context.outputShape.count : 0)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
     }
+
+    override var readByClipping: [Slot] { [outputGradient].compactMap(\.self) }
 
     override func forward(_ examples: Range<Int>) {
         let y = output.floats(examples)
@@ -163,5 +168,24 @@ private final class LearnedPositionsOperation: Operation {
         // dp[t] += Σ_b dy[b,t]; dx = dy
         if let positionsGradient { addColumnSums(of: dy, to: positionsGradient) }
         inputGradients[0]?.floats(examples).copy(from: dy)
+    }
+
+    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        guard let dy = outputGradient?.floats(examples) else { return }
+        let sum = patientSum.floats
+        for patient in patients.within(examples) {
+            let own = patients.examples[patient]
+            let rows = own.lowerBound - examples.lowerBound..<own.upperBound - examples.lowerBound
+            sum.fill(with: 0)
+            addColumnSums(of: dy.rows(rows, width: sum.count), to: sum)
+            patients.add(sumOfSquares(sum), to: patient)
+        }
+        inputGradients[0]?.floats(examples).copy(from: dy)
+    }
+
+    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
+        guard let dy = outputGradient?.floats(examples), let positionsGradient else { return }
+        patients.scale(dy, rowsPerExample: 1, width: positionsGradient.count, of: examples)
+        addColumnSums(of: dy, to: positionsGradient)
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Layers that move values without computing: flatten, reshape, concatenate, add, multiply.
+// Layers that move values or combine them one by one: flatten, reshape, add, subtract, multiply, concatenate.
 
 import Tensors
 
@@ -88,6 +88,44 @@ private final class AddOperation: Operation {
                 dx.floats(examples).copy(from: dy)
             }
         }
+    }
+}
+
+/// y = a − b, value by value.
+package struct Subtract: Layer {
+    package static let kind = "subtract"
+
+    package init() {}
+
+    package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
+        guard inputs.count == 2, inputs[0] == inputs[1], !inputs[0].holdsTokens else {
+            throw ShapeError("subtract takes two inputs of one shape, not \(inputs.map(\.description))")
+        }
+        return inputs[0]
+    }
+
+    package func makeOperation(_ context: OperationContext) -> Operation { SubtractOperation(context) }
+}
+
+private final class SubtractOperation: Operation {
+    init(_ context: OperationContext) {
+        super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
+    }
+
+    override func forward(_ examples: Range<Int>) {
+        let y = output.floats(examples)
+        // y = a − b
+        y.copy(from: inputs[0].floats(examples))
+        add(-1, times: inputs[1].floats(examples), to: y)
+    }
+
+    override func backward(_ examples: Range<Int>) {
+        guard let dy = outputGradient?.floats(examples) else { return }
+        // da = dy, db = −dy
+        inputGradients[0]?.floats(examples).copy(from: dy)
+        guard let db = inputGradients[1]?.floats(examples) else { return }
+        db.copy(from: dy)
+        db.scale(by: -1)
     }
 }
 

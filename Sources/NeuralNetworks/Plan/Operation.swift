@@ -17,6 +17,12 @@ package struct Step: Sendable {
         self.firstExample = firstExample
         self.batchExamples = batchExamples
     }
+
+    /// The dropout mask of the layer at a place in the model.
+    func dropoutMask(rate: Double, node: Int) -> DropoutMask {
+        // An odd multiplier separates the layers of one step; the hash does the rest.
+        DropoutMask(rate: rate, key: dropoutKey &+ (UInt64(node) &+ 1) &* 0x9E37_79B9_7F4A_7C15)
+    }
 }
 
 /// A layer compiled for one worker.
