@@ -56,7 +56,8 @@ package struct GraphBuilder {
         do throws(ShapeError) {
             let inputShapes = inputs.map { shapes[$0] }
             let output = try layer.outputShape(inputShapes)
-            guard !output.holdsTokens || layer is Reshape else {
+            // Token numbers are checked against the vocabulary of the layer that reads the input itself.
+            guard !output.holdsTokens else {
                 throw ShapeError("takes values, not tokens: embed them first")
             }
             shapes.append(output)

@@ -47,7 +47,7 @@ extension SoftmaxLayer: StudyElement {
 // MARK: Normalisation
 
 /// What is added to a variance before its root is taken.
-private let epsilonRange = 1e-12...1.0
+let epsilonRange = 1e-12...1.0
 
 extension LayerNorm: StudyElement {
     package var purpose: String {

@@ -51,10 +51,13 @@ extension ModelSpecification {
         AveragePool1D(0), AveragePool2D(0), AveragePool3D(0),
         GlobalAveragePool(), Upsample(0),
         BatchNorm(), GroupNorm(0), LayerNorm(), Dropout(-1),
-        Embedding(0, width: 0), LearnedPositions(),
+        Embedding(0, width: 0), LearnedPositions(), SinusoidalPositions(),
         LSTM(0), GRU(0), RNN(0), LastStep(), MeanOverTime(), MaxOverTime(),
-        ResidualBlock(0),
-        Flatten(), Reshape([0]), Concatenate(), Add(), Multiply(),
+        MultiHeadAttention(0), TransformerEncoderLayer(heads: 0, feedForward: 0),
+        TransformerDecoderLayer(heads: 0, feedForward: 0),
+        TransformerEncoder(TransformerEncoderLayer(heads: 0, feedForward: 0), layers: 0),
+        ResidualBlock(0), GatedFusion(), CrossAttentionFusion(heads: 0),
+        Flatten(), Reshape([0]), ChannelsLast(), Slice(0..<0), Concatenate(), Add(), Subtract(), Multiply(),
         ActivationLayer(.linear), SoftmaxLayer(),
     ]
 

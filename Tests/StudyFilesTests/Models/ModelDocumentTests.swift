@@ -45,6 +45,31 @@ import Testing
           - softmax: {logarithmic: true}
         """,
         """
+        inputs: {notes: {tokens: 12}, image: {shape: [8, 4, 4]}, other: {features: 8}}
+        layers:
+          - embedding: {vocabulary: 50, width: 8}
+            from: notes
+          - sinusoidalPositions
+          - multiHeadAttention: {heads: 2, causal: true, rotary: true, dropout: 0.1}
+          - transformerEncoderLayer: {heads: 2, feedForward: 16, activation: gelu, normalizesFirst: true}
+          - transformerEncoder: {layers: 2, heads: 2, feedForward: 16, finalNorm: true, epsilon: 1e-6}
+            name: encoded
+          - channelsLast:
+            from: image
+          - transformerDecoderLayer: {heads: 4, feedForward: 16, dropout: 0.2}
+            from: [encoded, "5"]
+          - crossAttentionFusion: {heads: 2}
+            from: ["6", image]
+          - slice: {count: 1}
+          - flatten:
+            name: patient
+          - gatedFusion:
+            from: [patient, other]
+          - subtract:
+            from: ["10", other]
+          - dense: {units: 2}
+        """,
+        """
         inputs: {signal: {shape: [2, 64]}}
         layers:
           - conv1D: {filters: 4, kernel: 5, padding: same, bias: false}

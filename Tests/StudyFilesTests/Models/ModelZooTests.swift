@@ -27,6 +27,12 @@ import Testing
         // torch.nn.Embedding(8000, 128), LSTM or GRU(128, 256, bidirectional), Linear(512, 5).
         "lstm-text": 8_000 * 128 + 2 * 4 * 256 * (128 + 256 + 2) + 5 * 513,
         "gru-text": 8_000 * 128 + 2 * 3 * 256 * (128 + 256 + 2) + 5 * 513,
+        // torch.nn.TransformerEncoderLayer(512, 8, 2048) has 3,152,384.
+        "transformer-encoder": 37_000 * 512 + 6 * 3_152_384 + 5 * 513,
+        // transformers.BertModel: words, positions and norm of the embedding, 12 layers of 7,087,872; then the head for
+        // masked words with an output layer of its own.
+        "bert-masked": 30_522 * 768 + 512 * 768 + 2 * 768 + 12 * 7_087_872
+            + 768 * 769 + 2 * 768 + 30_522 * 769,
     ]
 
     @Test func everyModelBuildsAndComesBackFromItsCanonicalForm() throws {
