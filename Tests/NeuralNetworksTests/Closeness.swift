@@ -7,14 +7,14 @@ import Tensors
 
 /// Distances relative to the sizes of what is compared.
 enum Closeness {
-    /// The largest difference, relative to the larger of the value and the mean size of all.
+    /// The largest difference, relative to the larger of the value, the mean size of all, and a thousandth.
     static func distance(_ values: [Float], _ expected: [Double]) -> Double {
         guard values.count == expected.count else { return .infinity }
         let scale = expected.reduce(0) { $0 + abs($1) } / Double(expected.count)
         return zip(values, expected).reduce(0) { largest, pair in
             let difference = abs(Double(pair.0) - pair.1)
             guard difference.isFinite else { return .infinity }
-            return difference == 0 ? largest : max(largest, difference / max(abs(pair.1), scale, 1e-30))
+            return difference == 0 ? largest : max(largest, difference / max(abs(pair.1), scale, 1e-3))
         }
     }
 

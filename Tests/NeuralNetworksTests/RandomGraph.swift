@@ -82,20 +82,46 @@ struct RandomGraph {
         return edge
     }
 
+    /// Adds a block of layers where it fits.
+    private mutating func add(_ block: some Block, _ inputs: [Int]) throws {
+        var extended = builder
+        guard let edge = try? block.build(&extended, name: "\(edges.count)", inputs: inputs) else { return }
+        builder = extended
+        for input in inputs { consumers[input, default: 0] += 1 }
+        edges.append(edge)
+    }
+
     private mutating func extend(from edge: Int) throws {
         let shape = builder.shape(of: edge)
-        if mixes, shape.sizes.count == 3, chance(0.12) {
-            guard shape.sizes[0] <= 16 else { return }
-            let name = "\(edges.count)"
-            for input in [edge] { consumers[input, default: 0] += 1 }
-            edges.append(
-                try ResidualBlock(pick([shape.sizes[0], 8, 16]), stride: number(1...2))
-                    .build(&builder, name: name, inputs: [edge]))
-            return
+        if mixes, shape.sizes.count == 3, shape.sizes[0] <= 16, chance(0.12) {
+            return try add(ResidualBlock(pick([shape.sizes[0], 8, 16]), stride: number(1...2)), [edge])
+        }
+        if shape.sizes.count == 2, !shape.holdsTokens, shape.sizes[1] <= 16, chance(0.15) {
+            return try attend(edge, shape)
         }
         for _ in 0..<4 {
             if try add(layer(for: shape), [edge]) != nil { return }
         }
+    }
+
+    /// A Transformer layer, with a memory where there is one.
+    private mutating func attend(_ edge: Int, _ shape: Shape) throws {
+        let width = shape.sizes[1]
+        let heads = pick([1, 2, 3].filter { width % $0 == 0 })
+        let (isRotary, isFirst, isCausal) = (width / heads % 2 == 0 && chance(0.5), chance(0.5), chance(0.5))
+        let memories = edges.filter {
+            let other = builder.shape(of: $0)
+            return other.sizes.count == 2 && other.sizes[1] == width
+        }
+        if chance(0.3) {
+            var decoder = TransformerDecoderLayer(heads: heads, feedForward: 5, activation: .gelu)
+            (decoder.isRotary, decoder.normalizesFirst, decoder.epsilon) = (isRotary, isFirst, Self.epsilon)
+            return try add(decoder, [edge, pick(memories)])
+        }
+        var encoder = TransformerEncoderLayer(heads: heads, feedForward: 5, activation: activation())
+        (encoder.isRotary, encoder.normalizesFirst, encoder.epsilon) = (isRotary, isFirst, Self.epsilon)
+        encoder.isCausal = isCausal
+        try add(encoder, [edge])
     }
 
     /// Joins an edge with another of a fitting shape, or with a function of itself.
@@ -115,8 +141,9 @@ struct RandomGraph {
             let sibling: any Layer = chance(0.5) ? ActivationLayer(activation()) : Self.norm(shape)
             if let branch = try add(sibling, [edge]) { same.append(branch) }
         }
+        if chance(0.1), shape.sizes.count == 1 { return try add(GatedFusion(), [edge, pick(same)]) }
         if chance(0.3) {
-            _ = try add(Multiply(), [edge, same[same.count - 1]])
+            _ = try add(chance(0.7) ? Multiply() : Subtract(), [edge, same[same.count - 1]])
         } else {
             let others = (0..<number(1...2)).map { _ in pick(same) }
             _ = try add(Add(relu: chance(0.3)), [edge] + others)
@@ -139,7 +166,9 @@ struct RandomGraph {
         if mixes, chance(0.15) { return BatchNorm(epsilon: Self.epsilon, relu: chance(0.5)) }
         switch (random.index(below: 12), shape.sizes.count) {
         case (0, _): return ActivationLayer(activation())
-        case (1, _): return Dropout(0)
+        case (1, _):
+            let size = number(1...shape.sizes[0])
+            return chance(0.5) ? Dropout(0) : Slice(shape.sizes[0] - size..<shape.sizes[0] - random.index(below: size))
         case (2, _): return chance(0.5) ? Reshape.flatten : Dense(number(1...9), activation: activation())
         case (3, _):
             return shape.sizes[shape.sizes.count - 1] >= 3
@@ -150,6 +179,7 @@ struct RandomGraph {
         case (_, 2) where chance(0.5): return sequenceLayer()
         case (4, _): return GroupNorm(pick([1, 1, 2, 4]), epsilon: Self.epsilon)
         case (5, _): return pool(rank: shape.sizes.count - 1)
+        case (6, _) where chance(0.3): return ChannelsLast()
         default: return convolution(channels: shape.sizes[0], rank: shape.sizes.count - 1)
         }
     }
@@ -164,7 +194,7 @@ struct RandomGraph {
 
     private mutating func sequenceLayer() -> any Layer {
         let (hidden, isBidirectional) = (number(1...5), chance(0.4))
-        switch random.index(below: 8) {
+        switch random.index(below: 10) {
         case 0: return LSTM(hidden, layers: number(1...2), bidirectional: isBidirectional)
         case 1: return GRU(hidden, layers: number(1...2), bidirectional: isBidirectional)
         case 2:
@@ -174,6 +204,8 @@ struct RandomGraph {
         case 4: return LastStep()
         case 5: return MeanOverTime()
         case 6: return MaxOverTime()
+        case 7: return SinusoidalPositions()
+        case 8: return MultiHeadAttention(number(1...2), causal: chance(0.5), rotary: chance(0.3))
         default: return Dense(number(1...9), activation: activation(), bias: chance(0.8))
         }
     }

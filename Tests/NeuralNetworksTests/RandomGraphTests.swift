@@ -85,13 +85,15 @@ import Testing
             for (index, output) in one.outputs.enumerated() {
                 let expected = Array(output.rows.joined())
                 let difference = Closeness.distance(Array(run.outputs[index].joined()), expected)
-                #expect(difference <= 2e-5, "seed \(one.seed): output \(index), \(kernels)")
+                #expect(
+                    difference <= 2e-5, "seed \(one.seed): output \(index), \(kernels) \(one.problem.graph.listing)")
             }
             let slopes = SlopeCheck(one.problem, run)
             for _ in 0..<3 {
                 let (expected, actual) = slopes.slopes(&one.random)
                 #expect(
-                    abs(expected - actual) <= 2e-4, "seed \(one.seed): \(slopes.culprits(&one.random)), \(kernels) \(one.problem.graph.listing)")
+                    abs(expected - actual) <= 2e-4,
+                    "seed \(one.seed): \(slopes.culprits(&one.random)), \(kernels) \(one.problem.graph.listing)")
             }
         }
     }

@@ -92,6 +92,28 @@ struct ReferenceGraph {
             return Self.combine(x) { values in values.dropFirst().reduce(values[0]) { zip($0, $1).map { $0 + $1 } } }
                 .map { layer.appliesReLU ? apply(.relu, $0) : $0 }
         case is Multiply: return Self.combine(x) { zip($0[0], $0[1]).map { $0 * $1 } }
+        case is Subtract: return Self.combine(x) { zip($0[0], $0[1]).map { $0 - $1 } }
+        case let layer as Slice:
+            let width = first.rows[0].count / sizes[0]
+            var part = first.map { Array($0[layer.start * width..<(layer.start + layer.count) * width]) }
+            part.lengths = first.lengths?.map { min(max($0 - layer.start, 0), layer.count) }
+            return part
+        case is ChannelsLast:
+            return first.map(keepsLengths: false) { values in
+                let positions = values.count / sizes[0]
+                return (0..<positions).flatMap { p in (0..<sizes[0]).map { values[$0 * positions + p] } }
+            }
+        case is SinusoidalPositions:
+            let positions = ReferenceAttention.positions(steps: sizes[0], width: sizes[1])
+            return first.map { zip($0, positions).map { $0 + $1 } }
+        case let layer as MultiHeadAttention:
+            let memory = x[x.count - 1]
+            return ReferenceBatch(
+                rows: first.rows.indices.map {
+                    ReferenceAttention.attend(
+                        layer, first.rows[$0], memory.rows[$0],
+                        keys: memory.length($0, of: shapes[shapes.count - 1].sizes[0]), width: sizes[1], p)
+                }, lengths: first.lengths)
         case is Concatenate:
             return Self.combine(x) { Array($0.joined()) }.map(keepsLengths: false) { $0 }
         default: fatalError("no reference for \(layer)")
