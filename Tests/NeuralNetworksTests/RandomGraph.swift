@@ -179,7 +179,7 @@ struct RandomGraph {
         case (_, 2) where chance(0.5): return sequenceLayer()
         case (4, _): return GroupNorm(pick([1, 1, 2, 4]), epsilon: Self.epsilon)
         case (5, _): return pool(rank: shape.sizes.count - 1)
-        case (6, _) where chance(0.3): return ChannelsLast()
+        case (6, _) where chance(0.6): return chance(0.5) ? ChannelsLast() : Upsample(number(1...2))
         default: return convolution(channels: shape.sizes[0], rank: shape.sizes.count - 1)
         }
     }

@@ -65,6 +65,8 @@ struct ReferenceGraph {
             return first.map(keepsLengths: false) {
                 spatial.convolve($0, p[0], layer.hasBias ? p[1] : nil, filters: layer.filters, groups: layer.groups)
             }.map { apply(layer.activation, $0) }
+        case let layer as Upsample:
+            return first.map(keepsLengths: false) { ReferenceWindow.repeated($0, sizes, layer.factor) }
         case let layer as Pool:
             return first.map(keepsLengths: false) { pool($0, layer, sizes) }
         case let layer as BatchNorm:

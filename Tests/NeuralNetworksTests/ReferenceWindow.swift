@@ -81,6 +81,23 @@ struct ReferenceWindow {
         return y
     }
 
+    /// Every value of `[channels, size…]` so many times along each dimension but the first.
+    static func repeated(_ x: [Double], _ sizes: [Int], _ factor: Int) -> [Double] {
+        guard sizes.count > 1 else { return x }
+        let width = x.count / sizes[0]
+        return (0..<sizes[0]).flatMap { c -> [Double] in
+            let plane = Array(x[c * width..<(c + 1) * width])
+            guard sizes.count > 2 else { return plane.flatMap { [Double](repeating: $0, count: factor) } }
+            // The rows of the plane, each repeated, so many times.
+            let rows = sizes[1]
+            return (0..<rows).flatMap { row -> [Double] in
+                let one = Array(plane[row * width / rows..<(row + 1) * width / rows])
+                let long = repeated(one, [1] + sizes.dropFirst(2), factor)
+                return Array([[Double]](repeating: long, count: factor).joined())
+            }
+        }
+    }
+
     /// The values in the window of each output position of each channel, padding left out.
     func windows(_ x: [Double]) -> [[Double]] {
         let (inputs, outputs) = (input.reduce(1, *), output.reduce(1, *))
