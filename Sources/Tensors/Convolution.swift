@@ -62,6 +62,9 @@ package final class Convolution {
     private let biasTotal: FloatBuffer
     private let biasFresh: FloatBuffer
     private let plain: FloatBuffer
+    /// The window as the portable loops take it, and the floats of scratch that they need.
+    private let portableWindow: consilium_window
+    private let columnCount: Int
 
     private let isTraining: Bool
     private let wantsInputGradient: Bool
@@ -82,15 +85,13 @@ package final class Convolution {
         biasTotal = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
         biasFresh = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
         plain = FloatBuffer(count: isTraining ? shape.weightCount : 0)
+        var window = shape.window.portable
+        columnCount = unsafe consilium_convolution_scratch(&window, shape.groups, shape.inputChannels)
+        portableWindow = window
         if !usesLibrary {
             precondition(shape.sourceLayout == .plain && shape.targetLayout == .plain, "portable loops are plain")
             scratch.reserve(floats: columnCount)
         }
-    }
-
-    private var columnCount: Int {
-        var window = shape.window.portable
-        return unsafe consilium_convolution_scratch(&window, shape.groups, shape.inputChannels)
     }
 
     /// The library's names for the primitives so far.
@@ -242,7 +243,7 @@ package final class Convolution {
 // The portable loops, one example at a time.
 extension Convolution {
     private func forwardPortable(_ x: Floats, _ weights: Floats, _ examples: Int, _ y: Floats) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             let (source, target) = (
@@ -257,7 +258,7 @@ extension Convolution {
     }
 
     private func backwardDataPortable(_ dy: Floats, _ weights: Floats, _ examples: Int, _ dx: Floats) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             unsafe consilium_convolution_backward_data(
@@ -270,7 +271,7 @@ extension Convolution {
     private func addGradientPortable(
         _ x: Floats, _ dy: Floats, _ examples: Int, weights: Floats, bias: Floats?
     ) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             unsafe consilium_convolution_backward_weights(

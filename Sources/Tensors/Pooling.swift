@@ -20,6 +20,8 @@ package final class Pooling {
     private let isTraining: Bool
     private let scratch: Scratch
     private let usesLibrary: Bool
+    /// The window as the portable loops take it.
+    private let portableWindow: consilium_window
     private var variants: [(examples: Int, forward: Primitive, backward: Primitive?)] = []
 
     package init(
@@ -28,6 +30,7 @@ package final class Pooling {
     ) {
         self.kind = kind
         self.window = window
+        portableWindow = window.portable
         self.channels = channels
         self.layout = layout
         self.isTraining = isTraining
@@ -58,7 +61,7 @@ package final class Pooling {
         if usesLibrary {
             return unsafe variant(examples).forward.run(x.start, y.start, workspace?.start)
         }
-        var window = window.portable
+        var window = portableWindow
         for e in 0..<examples {
             let (source, target) = (
                 x.rows(e..<e + 1, width: sourceCount), y.rows(e..<e + 1, width: targetCount)
@@ -82,7 +85,7 @@ package final class Pooling {
         if usesLibrary {
             return unsafe variant(examples).backward?.run(dy.start, dx.start, workspace?.start) ?? ()
         }
-        var window = window.portable
+        var window = portableWindow
         for e in 0..<examples {
             let (source, target) = (
                 dy.rows(e..<e + 1, width: targetCount), dx.rows(e..<e + 1, width: sourceCount)

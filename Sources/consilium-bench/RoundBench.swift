@@ -15,6 +15,7 @@ import Randomness
 import SiteService
 import Store
 import StudyFiles
+import Tensors
 import WireProtocol
 
 struct RoundBench: AsyncParsableCommand {
@@ -107,8 +108,8 @@ struct BenchStudy: Sendable {
             task: .binary,
             data: DataContract(columns: columns, holdout: Holdout(testFraction: 0, seed: 0)),
             model: ModelSpecification(layers: [
-                .dense(units: width, activation: .relu), .dense(units: hidden, activation: .relu),
-                .dense(units: 1, activation: .linear),
+                Dense(width, activation: .relu), Dense(hidden, activation: .relu),
+                Dense(1),
             ]),
             training: TrainingPlan(
                 optimizer: .sgd(momentum: 0, nesterov: false, weightDecay: 0), learningRate: 0.01, schedule: .constant,

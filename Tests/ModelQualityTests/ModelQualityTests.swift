@@ -38,7 +38,8 @@ struct ModelQualityTests {
                     let scaled = Standardization(features, width: 30, rows: training).apply(features)
                     let examples = Examples(count: labels.count, inputs: [.floats(scaled)], targets: [labels])
                     let parameters = try QualityRun.train(
-                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 3e-3, seed: seed)
+                        graph, examples.selecting(training), epochs: 30, batchSize: 32, rate: 1e-3, weightDecay: 0.1,
+                        seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 2)
         }
@@ -66,9 +67,10 @@ struct ModelQualityTests {
             ])
         let areas = try QualityRun.seeds.map { seed in
             let parameters = try QualityRun.train(
-                graph, SigmoidCrossEntropy(), training, epochs: QualityRun.isFull ? 12 : 2, batchSize: 64, rate: 3e-3,
+                graph, training, loss: SigmoidCrossEntropy(), epochs: QualityRun.isFull ? 12 : 2, batchSize: 64,
+                rate: 3e-3,
                 seed: seed)
-            let probabilities = try QualityRun.predict(graph, parameters, test, SigmoidCrossEntropy())
+            let probabilities = try QualityRun.predict(graph, parameters, test, loss: SigmoidCrossEntropy())
             let metrics = PredictionMetrics.binary(probabilities: probabilities, labels: test.targets[0])
             return try #require(metrics.auc)
         }
@@ -126,7 +128,7 @@ struct ModelQualityTests {
                             GRU(48, bidirectional: true), MaxOverTime(), Dropout(0.5), Dense(5),
                         ])
                     let parameters = try QualityRun.train(
-                        graph, SoftmaxCrossEntropy(labelSmoothing: 0.1), examples.selecting(training),
+                        graph, examples.selecting(training), loss: SoftmaxCrossEntropy(labelSmoothing: 0.1),
                         epochs: QualityRun.isFull ? 12 : 3, batchSize: 32, rate: 3e-3, largestNorm: 1, seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 5)

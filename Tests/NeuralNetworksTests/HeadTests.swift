@@ -9,7 +9,7 @@ import Testing
     @Test func lossStaysFiniteForExtremeLogits() throws {
         for (logit, target, loss) in [(1000, 1, 0), (1000, 0, 1000), (-1000, 0, 0), (-1000, 1, 1000)] {
             let network = try Network(
-                ModelSpecification(layers: [.dense(units: 1, activation: .linear)]), inputs: 1, head: .logistic)
+                ModelSpecification(layers: [Dense(1)]), inputs: 1, head: .logistic)
             let value = try network.loss(
                 parameters: [Float(logit), 0], features: [1], targets: [Float(target)], rows: 1)
             #expect(value == Double(loss))
@@ -24,7 +24,7 @@ import Testing
         ]
         for (head, target) in cases {
             let network = try Network(
-                ModelSpecification(layers: [.dense(units: head.outputs, activation: .linear)]), inputs: 1, head: head)
+                ModelSpecification(layers: [Dense(head.outputs)]), inputs: 1, head: head)
             let parameters = network.initialParameters(seed: 1)
             #expect(throws: TrainingError.targetOutOfRange(row: 1)) {
                 try network.loss(parameters: parameters, features: [1, 2], targets: [0, target], rows: 2)
@@ -34,7 +34,7 @@ import Testing
 
     @Test func softLabelsOfTheLogisticHeadAreLearned() throws {
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: 1, activation: .linear)]), inputs: 1, head: .logistic)
+            ModelSpecification(layers: [Dense(1)]), inputs: 1, head: .logistic)
         // At z = log 3 the prediction is 3/4: the gradient of a target of 3/4 is zero.
         let gradient = network.gradient(
             parameters: [0, Float(log(3.0))], features: [1], targets: [0.75], rows: 1)

@@ -2,14 +2,15 @@
 // The layout of parameters, their first values, and passes forward and backward against the oracle.
 
 import NeuralNetworks
+import Tensors
 import Testing
 
 @Suite struct NetworkTests {
     @Test func slicesFollowPyTorchWithoutGaps() throws {
         let network = try Network(
             ModelSpecification(layers: [
-                .dense(units: 64, activation: .relu), .dropout(rate: 0.1), .dense(units: 32, activation: .tanh),
-                .dense(units: 2, activation: .linear),
+                Dense(64, activation: .relu), Dropout(0.1), Dense(32, activation: .tanh),
+                Dense(2),
             ]), inputs: 13, head: .softmax(classes: 2))
         #expect(
             network.slices == [
@@ -25,7 +26,7 @@ import Testing
 
     @Test func initialParametersAreGlorotUniform() throws {
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: 200, activation: .relu), .dense(units: 1, activation: .linear)]),
+            ModelSpecification(layers: [Dense(200, activation: .relu), Dense(1)]),
             inputs: 100, head: .logistic)
         let parameters = network.initialParameters(seed: 5)
         let (bound, weights) = (Float(0.02).squareRoot(), parameters[..<20_000])
@@ -38,7 +39,7 @@ import Testing
 
     @Test func initialParametersDependOnTheSeedAlone() throws {
         let specification = ModelSpecification(layers: [
-            .dense(units: 8, activation: .relu), .dense(units: 1, activation: .linear),
+            Dense(8, activation: .relu), Dense(1),
         ])
         let network = try Network(specification, inputs: 4, head: .logistic)
         let again = try Network(specification, inputs: 4, head: .linear)
@@ -97,10 +98,10 @@ import Testing
     }
 
     @Test func dropoutIsOffInPredictions() throws {
-        let layers: [LayerSpecification] = [.dense(units: 5, activation: .tanh), .dense(units: 1, activation: .linear)]
+        let layers: [any StudyElement] = [Dense(5, activation: .tanh), Dense(1)]
         let plain = try Network(ModelSpecification(layers: layers), inputs: 3, head: .linear)
         let dropping = try Network(
-            ModelSpecification(layers: [.dropout(rate: 0.5), layers[0], .dropout(rate: 0.9), layers[1]]), inputs: 3,
+            ModelSpecification(layers: [Dropout(0.5), layers[0], Dropout(0.9), layers[1]]), inputs: 3,
             head: .linear)
         let parameters = plain.initialParameters(seed: 1)
         let features: [Float] = [1, 2, 3, -1, 0, 1]
@@ -111,7 +112,7 @@ import Testing
 
     @Test func tablesThatDoNotFitAreRefused() throws {
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: 1, activation: .linear)]), inputs: 2, head: .linear)
+            ModelSpecification(layers: [Dense(1)]), inputs: 2, head: .linear)
         func loss(_ parameters: Int, _ features: Int, _ targets: Int, _ rows: Int) throws -> Double {
             try network.loss(
                 parameters: .init(repeating: 0, count: parameters), features: .init(repeating: 0, count: features),

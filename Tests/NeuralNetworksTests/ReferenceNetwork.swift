@@ -4,6 +4,7 @@
 import Glibc
 import NeuralNetworks
 import Randomness
+import Tensors
 
 /// The same model as a ``Network``, evaluated one example at a time in double precision, dropout off.
 struct ReferenceNetwork {
@@ -12,18 +13,19 @@ struct ReferenceNetwork {
     /// The logits of one example.
     func logits(_ parameters: [Double], _ example: [Double]) -> [Double] {
         var (values, offset) = (example, 0)
-        for layer in network.specification.layers {
-            guard case .dense(let units, let activation) = layer else { continue }
-            let width = values.count
+        for element in network.specification.elements {
+            guard let layer = element.content as? Dense else { continue }
+            let (units, width) = (layer.units, values.count)
             let bias = offset + units * width
             values = (0..<units).map { unit in
                 let weights = parameters[offset + unit * width..<offset + (unit + 1) * width]
                 let sum = zip(weights, values).reduce(parameters[bias + unit]) { $0 + $1.0 * $1.1 }
-                return switch activation {
+                return switch layer.activation {
                 case .linear: sum
                 case .relu: max(0, sum)
                 case .tanh: tanh(sum)
                 case .sigmoid: 1 / (1 + exp(-sum))
+                default: fatalError("no oracle for \(layer.activation)")
                 }
             }
             offset = bias + units
@@ -68,11 +70,12 @@ struct RandomProblem {
         var generator = SeededGenerator(seed: seed, stream: "problem")
         let head: Head = [.logistic, .softmax(classes: 2 + generator.index(below: 4)), .linear][
             generator.index(below: 3)]
+        let activations: [Activation] = [.linear, .relu, .tanh, .sigmoid]
         var layers = (0..<generator.index(below: 4)).map { _ in
-            let activation = Activation.allCases[generator.index(below: Activation.allCases.count)]
-            return LayerSpecification.dense(units: 1 + generator.index(below: 20), activation: activation)
+            let activation = activations[generator.index(below: activations.count)]
+            return Dense(1 + generator.index(below: 20), activation: activation)
         }
-        layers.append(.dense(units: head.outputs, activation: .linear))
+        layers.append(Dense(head.outputs))
         let inputs = 1 + generator.index(below: 20)
         network = try Network(ModelSpecification(layers: layers), inputs: inputs, head: head)
         parameters = (0..<network.parameterCount).map { _ in 2 * generator.uniformFloat() - 1 }

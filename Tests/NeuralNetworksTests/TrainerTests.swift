@@ -14,8 +14,8 @@ import Testing
     private static func perceptron(dropout: Double = 0) throws -> Network {
         try Network(
             ModelSpecification(layers: [
-                .dense(units: 16, activation: .relu), .dropout(rate: dropout), .dense(units: 8, activation: .tanh),
-                .dense(units: 2, activation: .linear),
+                Dense(16, activation: .relu), Dropout(dropout), Dense(8, activation: .tanh),
+                Dense(2),
             ]), inputs: 5, head: .softmax(classes: 2))
     }
 
@@ -122,7 +122,7 @@ import Testing
     @Test func shortBatchesWeighByTheirExamples() throws {
         // Constant zero weights: the loss of a row is its squared target, whatever the batch.
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: 1, activation: .linear)]), inputs: 1, head: .linear)
+            ModelSpecification(layers: [Dense(1)]), inputs: 1, head: .linear)
         var parameters: [Float] = [0, 0]
         let plan = LocalTraining(optimizer: Self.sgd, learningRate: 1e-30, batchSize: 2, steps: 2)
         let summary = try Trainer(network: network).run(
@@ -155,7 +155,7 @@ import Testing
         let units = 40
         let network = try Network(
             ModelSpecification(layers: [
-                .dense(units: units, activation: .tanh), .dropout(rate: 0.5), .dense(units: 1, activation: .linear),
+                Dense(units, activation: .tanh), Dropout(0.5), Dense(1),
             ]), inputs: 1, head: .linear)
         let before = network.initialParameters(seed: 1)
         var after = before
@@ -177,7 +177,7 @@ import Testing
     @Test(arguments: [sgd, adam, .sgd(momentum: 0.9, nesterov: true, weightDecay: 1e-4)])
     func logisticRegressionSeparatesWhatIsSeparable(optimizer: OptimizerSpecification) throws {
         let network = try Network(
-            ModelSpecification(layers: [.dense(units: 1, activation: .linear)]), inputs: 5, head: .logistic)
+            ModelSpecification(layers: [Dense(1)]), inputs: 5, head: .logistic)
         let (features, targets) = Self.table(rows: 400)
         var parameters = network.initialParameters(seed: 2)
         let plan = LocalTraining(optimizer: optimizer, learningRate: 0.1, batchSize: 16, steps: 1000)
@@ -194,7 +194,7 @@ import Testing
     @Test func perceptronsLearnWhatNoLineSeparates() throws {
         let network = try Network(
             ModelSpecification(layers: [
-                .dense(units: 16, activation: .tanh), .dense(units: 2, activation: .linear),
+                Dense(16, activation: .tanh), Dense(2),
             ]), inputs: 2, head: .softmax(classes: 2))
         let features: [Float] = [0, 0, 0, 1, 1, 0, 1, 1]
         let targets: [Float] = [0, 1, 1, 0]

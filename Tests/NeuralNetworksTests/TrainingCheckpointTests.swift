@@ -3,6 +3,7 @@
 
 import NeuralNetworks
 import Randomness
+import Tensors
 import Testing
 
 @Suite struct TrainingCheckpointTests {
@@ -20,7 +21,7 @@ import Testing
     init() throws {
         network = try Network(
             ModelSpecification(layers: [
-                .dense(units: 6, activation: .relu), .dropout(rate: 0.3), .dense(units: 2, activation: .linear),
+                Dense(6, activation: .relu), Dropout(0.3), Dense(2),
             ]), inputs: 3, head: .softmax(classes: 2))
         var generator = SeededGenerator(seed: 9, stream: "table")
         let features = (0..<17 * 3).map { _ in 2 * generator.uniformFloat() - 1 }

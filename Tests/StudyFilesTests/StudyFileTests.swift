@@ -39,7 +39,7 @@ import Testing
                 "exang=1", "oldpeak",
             ])
         #expect(study.data.label?.kind == .binary(positive: ["1", "2", "3", "4"], negative: ["0"]))
-        #expect(study.model.layers == [.dense(units: 1, activation: .linear)])
+        #expect(study.model == ModelSpecification(layers: [Dense(1)]))
         #expect(study.training.optimizer == .sgd(momentum: 0, nesterov: false, weightDecay: 0))
         #expect(study.training.localWork == .steps(100))
         #expect(study.federation.rounds == 15)
@@ -112,10 +112,10 @@ import Testing
         #expect(list.0.problem == "`data.columns[5].number.unit` must be a single value")
     }
 
-    @Test func anImpossibleShapeIsFoundAtTheLayers() throws {
+    @Test func anImpossibleShapeIsFoundAtTheLayer() throws {
         let (error, line) = try error(replacing: "- dense: {units: 1}", with: "- dense: {units: 2}")
-        #expect(error.position == SourcePosition(line: line, column: 5))
-        #expect(error.problem == "`model.layers` has an impossible shape")
+        #expect(error.position == SourcePosition(line: line, column: 7))
+        #expect(error.problem == "`model.layers[0]` does not fit")
         #expect(error.hint == "layer 0 (dense) has 2 units: the head needs 1")
     }
 

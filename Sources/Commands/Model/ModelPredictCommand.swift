@@ -100,7 +100,7 @@ private struct LinearExplanation {
 
     init(_ loaded: LoadedModel) throws {
         let model = loaded.model
-        guard model.network.specification.layers.count == 1, model.study.task.head.outputs == 1 else {
+        guard model.network.specification.elements.count == 1, model.study.task.head.outputs == 1 else {
             throw CommandError(
                 .wrongUse, "only a model of one dense layer with one output can be explained",
                 hint: "leave --explain out")

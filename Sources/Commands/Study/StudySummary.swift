@@ -7,15 +7,6 @@ import RingArithmetic
 
 /// A study's figures, for screens and as JSON.
 struct StudySummary: Codable, Sendable {
-    struct Layer: Codable, Sendable {
-        var kind: String
-        /// Inputs and outputs of the layer.
-        var shape: [Int]
-        var activation: String?
-        var dropoutRate: Double?
-        var parameters: Int
-    }
-
     struct Upload: Codable, Sendable {
         var round: String
         var bytes: Int
@@ -30,7 +21,8 @@ struct StudySummary: Codable, Sendable {
     /// The model's inputs in order.
     var inputs: [String]
     var label: String
-    var layers: [Layer]
+    /// Its layers and what they cost.
+    var model: ModelSummary
     var parameters: Int
     var optimizer: String
     var learningRate: Double
@@ -74,18 +66,9 @@ struct StudySummary: Codable, Sendable {
         task = study.task.words
         inputs = study.data.features.map { study.data.name(of: $0) }
         label = study.data.label.map { study.data.columns[$0.index].name } ?? ""
-        var width = inputs.count
-        layers = study.model.layers.map { layer in
-            switch layer {
-            case .dense(let units, let activation):
-                defer { width = units }
-                return Layer(
-                    kind: "dense", shape: [width, units], activation: activation.rawValue,
-                    parameters: (width + 1) * units)
-            case .dropout(let rate):
-                return Layer(kind: "dropout", shape: [width, width], dropoutRate: rate, parameters: 0)
-            }
-        }
+        model = try ModelSummary(
+            study.model, features: inputs.count, stateVectors: study.training.optimizer.stateVectors,
+            batchSize: study.training.batchSize)
         parameters = network.parameterCount
         optimizer = study.training.optimizer.words
         learningRate = study.training.learningRate
@@ -124,11 +107,11 @@ struct StudySummary: Codable, Sendable {
         console.line("hash     \(hash)")
         console.line("task     \(task); label \(label)")
         console.line("inputs   \(inputs.count): \(inputs.joined(separator: ", "))")
-        for (index, layer) in layers.enumerated() {
-            let detail = layer.activation.map { ", \($0)" } ?? layer.dropoutRate.map { " \($0)" } ?? ""
+        for (index, layer) in model.rows.enumerated() {
             let parameters = layer.parameters > 0 ? ", \(Figures.plural(layer.parameters, "parameter"))" : ""
-            let name = index == 0 ? "layers   " : "         "
-            console.line("\(name)\(layer.kind) \(layer.shape[0]) → \(layer.shape[1])\(detail)\(parameters)")
+            let start = index == 0 ? "layers   " : "         "
+            let name = layer.name == String(index) ? "" : " \(layer.name)"
+            console.line("\(start)\(layer.kind)\(name) → \(layer.shape)\(parameters)")
         }
         console.line("model    \(Figures.plural(parameters, "parameter")), \(Figures.bytes(modelBytes))")
         console.line("training \(optimizer), rate \(learningRate), batches of \(batchSize), \(localWork)")

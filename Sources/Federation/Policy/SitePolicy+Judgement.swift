@@ -39,7 +39,7 @@ extension SitePolicy {
         if !tasks.contains(study.task.kind) {
             object("tasks", "the task \(study.task.kind.rawValue) is not allowed", "list it if it is")
         }
-        for kind in Set(study.model.layers.map(\.kind)).subtracting(layers).sorted() {
+        for kind in study.model.kinds where !layers.contains(kind) {
             object("layers", "layers of the kind \(kind) are not allowed", "list the kind if they are")
         }
         if let dataset {
@@ -76,8 +76,8 @@ extension SitePolicy {
         if case .steps(let steps) = study.training.localWork, steps > compute.stepsPerRound {
             object("compute.stepsPerRound", "\(steps) steps a round, \(compute.stepsPerRound) allowed", hint)
         }
-        let network = try? Network(study.model, inputs: study.data.features.count, head: study.task.head)
-        let parameters = network?.parameterCount ?? .max
+        let graph = try? study.model.graph(inputs: study.data.features.count, head: study.task.head)
+        let parameters = graph?.parameterCount ?? .max
         if parameters > compute.parameters {
             object("compute.parameters", "\(parameters) parameters, \(compute.parameters) allowed", hint)
         }
@@ -121,15 +121,15 @@ extension SitePolicy {
 extension SitePolicy {
     /// The least policy under which a study runs on a data set without an officer, if `federation` asks.
     package static func allowing(_ study: Study, dataset: String, federation: String) -> SitePolicy {
-        let network = try? Network(study.model, inputs: study.data.features.count, head: study.task.head)
+        let graph = try? study.model.graph(inputs: study.data.features.count, head: study.task.head)
         var steps = Int(Int32.max)
         if case .steps(let count) = study.training.localWork { steps = count }
         return SitePolicy(
             federations: [federation], tasks: [study.task.kind],
-            layers: Set(study.model.layers.map(\.kind)).sorted(),
+            layers: study.model.kinds,
             datasets: [DatasetRule(name: dataset, minimumRows: 1)], minimumSites: study.federation.minimumSites,
             compute: ComputeLimits(
-                rounds: study.federation.rounds, stepsPerRound: steps, parameters: network?.parameterCount ?? 0),
+                rounds: study.federation.rounds, stepsPerRound: steps, parameters: graph?.parameterCount ?? 0),
             exposesIndividualUpdates: true,
             standingApprovals: [StandingApproval(study: .name(study.name), dataset: dataset)])
     }

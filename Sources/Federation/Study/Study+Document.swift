@@ -56,7 +56,7 @@ extension Study {
             purpose: try fields.required("purpose").string(maximumLength: 2_000),
             task: task,
             data: data,
-            model: try ModelSpecification(fields.required("model"), inputs: data.features.count, head: task.head),
+            model: try ModelSpecification(fields.required("model"), features: data.features.count, head: task.head),
             training: try TrainingPlan(fields.required("training")),
             federation: try FederationTerms(fields.required("federation")),
             evaluation: try fields[optional: "evaluation"].map(EvaluationTerms.init(_:)) ?? .standard)

@@ -48,4 +48,11 @@ void consilium_average_pool_forward(const struct consilium_window *window, size_
 void consilium_average_pool_backward(const struct consilium_window *window, size_t channels, bool counts_padding,
                                      const float *dy, float *dx);
 
+/// y[c, p] = x[c, p / factor], each of the three dimensions divided by itself and rounded down: nearest neighbour.
+/// x is [channels, depth, height, width], y the same with every size times its factor.
+void consilium_upsample(size_t channels, const size_t sizes[3], const size_t factors[3], const float *x, float *y);
+/// dx[c, q] = Σ dy[c, p] over the p with p / factor = q.
+void consilium_upsample_backward(size_t channels, const size_t sizes[3], const size_t factors[3], const float *dy,
+                                 float *dx);
+
 #endif

@@ -18,6 +18,18 @@ package struct Shape: Hashable, Sendable, CustomStringConvertible {
 
     /// Values per example.
     package var count: Int { sizes.reduce(1, *) }
+
+    /// The product of sizes that nobody has checked; nil past the largest Int.
+    static func count(of sizes: [Int]) -> Int? {
+        var count = 1
+        for size in sizes {
+            let (product, overflows) = count.multipliedReportingOverflow(by: size)
+            guard !overflows else { return nil }
+            count = product
+        }
+        return count
+    }
+
     /// Whether there are channels and at least two spatial dimensions.
     var isSpatial: Bool { sizes.count >= 3 }
 

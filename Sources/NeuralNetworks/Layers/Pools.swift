@@ -122,3 +122,17 @@ private final class PoolOperation: Operation {
         pooling.backward(dy, examples: examples.count, into: dx.floats(examples), workspace: places?.floats(examples))
     }
 }
+
+/// The mean of each channel, as one vector.
+///
+/// Shapes: x `[channels, size…]`, y `[channels]`.
+package struct GlobalAveragePool: Block {
+    package static let kind = "globalAveragePool"
+
+    package init() {}
+
+    package func build(_ builder: inout GraphBuilder, name: String, inputs: [Int]) throws(ShapeError) -> Int {
+        let means = try builder.add("\(name).mean", Pool.globalAverage, inputs[0])
+        return try builder.add("\(name).flatten", Reshape.flatten, means)
+    }
+}

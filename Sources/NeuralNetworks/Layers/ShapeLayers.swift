@@ -17,7 +17,7 @@ package struct Reshape: Layer {
     package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
         let input = try single(inputs)
         guard !sizes.isEmpty else { return Shape([input.count], holdsTokens: input.holdsTokens) }
-        guard sizes.allSatisfy({ $0 > 0 }), sizes.reduce(1, *) == input.count else {
+        guard sizes.allSatisfy({ $0 > 0 }), Shape.count(of: sizes) == input.count else {
             throw ShapeError("reshape to \(sizes) does not hold the \(input.count) values of \(input)")
         }
         return Shape(sizes, holdsTokens: input.holdsTokens)

@@ -48,11 +48,12 @@ package final class Engine {
         }
     }
 
-    /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``PrecisionError`` when this processor or build
-    ///   does not compute in the precision.
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or patients would not be apart in private
+    ///   training; ``PrecisionError`` when this processor or build does not compute in the precision.
     package init(_ graph: Graph, objective: Objective, _ options: Options) throws {
         precondition(options.batchSize >= 1 && options.threads >= 1, "an engine without work")
         try options.precision.check(kernels: options.kernels, allowsEmulation: options.allowsEmulation)
+        if options.isPrivate { try Self.checkPatientsStayApart(graph, objective) }
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
@@ -84,6 +85,16 @@ package final class Engine {
         gathered = objective.terms.map { term in
             let width = term.loss.mixesExamples ? graph.shapes[graph.outputs[term.output]].count : 0
             return GatheredOutputs(count: batchSize * width)
+        }
+    }
+
+    private static func checkPatientsStayApart(_ graph: Graph, _ objective: Objective) throws(ShapeError) {
+        if let node = graph.nodes.first(where: { $0.layer is BatchNorm }) {
+            throw ShapeError(
+                node.name, "batchNorm mixes patients, so that none has a gradient of its own: use groupNorm")
+        }
+        guard !objective.mixesExamples else {
+            throw ShapeError("loss", "a loss that compares examples gives no patient a gradient of its own")
         }
     }
 

@@ -126,6 +126,8 @@ package final class Trainer {
         guard parameters.count == expected else {
             throw .wrongCount(.parameters, expected: expected, actual: parameters.count)
         }
+        // Kernels may swallow a NaN: the largest of NaN and 1 is 1 to some. In the parameters it stays until the end.
+        guard allFinite(parameters) else { throw .nonFiniteParameters }
         if let proximal {
             guard proximal.mu >= 0, proximal.mu.isFinite else { throw .invalidPlan(.proximalTerm) }
             guard proximal.reference.count == expected else {

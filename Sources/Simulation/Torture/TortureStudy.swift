@@ -24,7 +24,7 @@ struct TortureStudy: Sendable {
         let contract = DataContract(columns: columns, holdout: Holdout(testFraction: 0.25, seed: 1))
         study = Study(
             name: Self.name, title: "A study under torture", purpose: "simulation", task: .binary,
-            data: contract, model: ModelSpecification(layers: [.dense(units: 1, activation: .linear)]),
+            data: contract, model: ModelSpecification(layers: [Dense(1)]),
             training: TrainingPlan(
                 optimizer: .sgd(momentum: 0, nesterov: false, weightDecay: 0), learningRate: 0.1,
                 schedule: .constant, batchSize: 8, localWork: .steps(4), seed: seed),

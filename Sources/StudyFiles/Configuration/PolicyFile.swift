@@ -16,7 +16,7 @@ package enum PolicyFile {
             .file(
                 "federations", .described("none"), "list of the federations that may ask, by the names in certificates"),
             .file("tasks", .described("none"), words("list of", SitePolicy.TaskKind.allCases.map(\.rawValue))),
-            .file("layers", .described("none"), words("list of kinds of layers:", LayerSpecification.kinds)),
+            .file("layers", .described("none"), words("list of kinds of layers and blocks:", ModelSpecification.kinds)),
             .file("datasets[].name", .refused, "a data set of site.yaml that studies may use"),
             .file("datasets[].minimumRows", .refused, "fewer usable training rows, and the site takes no part"),
             .file("minimumSites", .refused, "the fewest sites whose sum may hold this site's part, 2 or more"),
@@ -103,9 +103,9 @@ extension SitePolicy {
             },
             layers: try Self.list(fields.optional("layers")) { (element) throws(DocumentError) in
                 let kind = try element.string()
-                guard LayerSpecification.kinds.contains(kind) else {
+                guard ModelSpecification.kinds.contains(kind) else {
                     throw element.error(
-                        "is no kind of layer", hint: "one of: \(LayerSpecification.kinds.joined(separator: ", "))")
+                        "is no kind of layer", hint: "one of: \(ModelSpecification.kinds.joined(separator: ", "))")
                 }
                 return kind
             }, datasets: rules, minimumSites: try fields.value("minimumSites").integer(2...1_000_000),

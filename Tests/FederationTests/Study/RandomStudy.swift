@@ -84,13 +84,13 @@ struct RandomStudy {
     }
 
     private mutating func model(outputs: Int) -> ModelSpecification {
-        var layers: [LayerSpecification] = []
+        var layers: [any StudyElement] = []
         for _ in 0..<generator.index(below: 4) {
+            let activation = Activation.choices[generator.index(below: Activation.choices.count)]
             layers.append(
-                isHeads()
-                    ? .dropout(rate: decimal(0, 0.99)) : .dense(units: count(1, 64), activation: draw(Activation.self)))
+                isHeads() ? Dropout(decimal(0, 0.99)) : Dense(count(1, 64), activation: activation, bias: isHeads()))
         }
-        return ModelSpecification(layers: layers + [.dense(units: outputs, activation: .linear)])
+        return ModelSpecification(layers: layers + [Dense(outputs)])
     }
 
     private mutating func optimizer() -> OptimizerSpecification {

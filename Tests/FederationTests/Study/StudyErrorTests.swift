@@ -2,6 +2,7 @@
 // Studies that are refused, and what the error says.
 
 import Federation
+import NeuralNetworks
 import Testing
 
 @Suite struct StudyErrorTests {
@@ -80,20 +81,22 @@ import Testing
             "data.columns[2].label", .object(["classes": .strings(["0", "1"])]), in: "task", "does not fit the label",
             "a binary task needs a label with positive and negative"),
         Refusal(
-            "model.layers[0].dense.units", .count(2), in: "model.layers", "has an impossible shape",
+            "model.layers[0].dense.units", .count(2), in: "model.layers[0]", "does not fit",
             "layer 0 (dense) has 2 units: the head needs 1"),
         Refusal(
-            "model.layers[0].dense.activation", .string("relu"), in: "model.layers", "has an impossible shape",
+            "model.layers[0].dense.activation", .string("relu"), in: "model.layers[0]", "does not fit",
             "layer 0 (dense) has relu activation: the last layer must be linear, because the head applies its own function"
         ),
         Refusal(
-            "model.layers", .array([]), in: "model.layers", "has an impossible shape",
-            "the model has no layers: it needs at least one dense layer with 1 units and linear activation"),
+            "model.layers", .array([]), in: "model.layers", "does not fit",
+            "the model has no layers: it needs at least one dense layer with linear activation"),
         Refusal(
-            "model.layers[1]", .object(["dropout": .object(["rate": .decimal(0.5)])]), in: "model.layers",
-            "has an impossible shape",
+            "model.layers[1]", .object(["dropout": .object(["rate": .decimal(0.5)])]), in: "model.layers[1]",
+            "does not fit",
             "layer 1 (dropout) is the last one: the last layer must be dense with 1 units and linear activation"),
-        Refusal("model.layers[0]", .string("conv"), "must name exactly one known kind", "one of: dense, dropout"),
+        Refusal(
+            "model.layers[0]", .string("conv"), "must name exactly one known kind",
+            "one of: \(ModelSpecification.kinds.joined(separator: ", "))"),
         Refusal(
             "training.localEpochs", .count(1), in: "training", "must name one amount of local work",
             "either localSteps or localEpochs"),

@@ -13,7 +13,7 @@ import Testing
     @Test func absentKeysHaveTheirDefaults() throws {
         let study = try Study(document: SampleStudy.value.documentNode)
         #expect(study.data.holdout == Holdout(testFraction: 0.2, seed: 0))
-        #expect(study.model.layers == [.dense(units: 1, activation: .linear)])
+        #expect(study.model == ModelSpecification(layers: [Dense(1)]))
         #expect(study.training.optimizer == .sgd(momentum: 0, nesterov: false, weightDecay: 0))
         #expect(study.training.schedule == .constant)
         #expect(study.federation.strategy == .fedAvg)

@@ -31,7 +31,7 @@ enum TestStudy {
         return Study(
             name: name, title: "A small study", purpose: "tests", task: .binary,
             data: DataContract(columns: columns, holdout: Holdout(testFraction: 0.25, seed: 1)),
-            model: ModelSpecification(layers: [.dense(units: 1, activation: .linear)]),
+            model: ModelSpecification(layers: [Dense(1)]),
             training: training
                 ?? TrainingPlan(
                     optimizer: .sgd(momentum: 0, nesterov: false, weightDecay: 0), learningRate: 0.1,

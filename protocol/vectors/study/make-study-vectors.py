@@ -49,7 +49,7 @@ HEART_DISEASE = {
         ],
         "holdout": {"testFraction": "0.2", "seed": "0"},
     },
-    "model": {"layers": [{"dense": {"units": 1, "activation": "linear"}}]},
+    "model": {"layers": [{"dense": {"units": 1, "activation": "linear", "bias": "true"}}]},
     "training": {
         "optimizer": {"sgd": {"momentum": "0", "nesterov": "false", "weightDecay": "0"}},
         "learningRate": "0.01",
