@@ -336,9 +336,7 @@ private final class Worker {
             }
         }
         if let patients {
-            self.patients.begin(
-                patients.lazy.filter { share.contains($0.lowerBound) }
-                    .map { $0.lowerBound - share.lowerBound..<$0.upperBound - share.lowerBound })
+            self.patients.begin(patients, within: share)
         } else if plan.isPrivate {
             self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
         }
