@@ -38,6 +38,8 @@ package final class Engine {
         package var largestPatient = 1
         /// Whether small work may still use several workers: for tests.
         package var usesAllThreads = false
+        /// What a chunk may take of the caches, where it is not what plans choose: for tests.
+        package var chunkFloats: Int?
 
         package init(batchSize: Int, threads: Int) {
             self.batchSize = batchSize
@@ -71,6 +73,7 @@ package final class Engine {
         planOptions.isPrivate = options.isPrivate
         planOptions.largestPatient = options.largestPatient
         planOptions.exchange = exchange
+        if let floats = options.chunkFloats { planOptions.chunkFloats = floats }
         let (parameters, counts) = (parameterBuffer.floats, targetCounts)
         workers = (0..<workerCount).map { worker in
             planOptions.worker = worker
