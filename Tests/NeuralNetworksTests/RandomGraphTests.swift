@@ -77,6 +77,28 @@ import Testing
         #expect(skipped <= seedsPerGroup / 10, "\(skipped) graphs were never smooth")
     }
 
+    @Test func everyKindOfLayerOccursOften() throws {
+        var counts: [String: Int] = [:]
+        for group in Self.groups {
+            for seed in Self.seeds(group) {
+                let graph = try RandomGraph.graph(seed: UInt64(seed), mixes: group % 2 == 0, dropout: 0)
+                for node in graph.nodes { counts[type(of: node.layer).kind, default: 0] += 1 }
+                counts["several inputs", default: 0] += graph.inputShapes.count > 1 ? 1 : 0
+                counts["several outputs", default: 0] += graph.outputs.count > 1 ? 1 : 0
+            }
+        }
+        let kinds: [any Layer.Type] = [
+            Dense.self, Convolve.self, Pool.self, ActivationLayer.self, SoftmaxLayer.self, Dropout.self, BatchNorm.self,
+            LayerNorm.self, GroupNorm.self, Embedding.self, LearnedPositions.self, SinusoidalPositions.self, LSTM.self,
+            GRU.self, RNN.self, LastStep.self, MeanOverTime.self, MaxOverTime.self, Reshape.self, Add.self,
+            Subtract.self, Multiply.self, Concatenate.self, Slice.self, ChannelsLast.self, Upsample.self,
+            MultiHeadAttention.self,
+        ]
+        for kind in kinds.map({ $0.kind }) + ["several inputs", "several outputs"] {
+            #expect(counts[kind, default: 0] >= 5, "\(kind)")
+        }
+    }
+
     // MARK: Values
 
     @Test(arguments: groups) func valuesAndGradientsAreTheReferences(group: Int) throws {
