@@ -38,7 +38,8 @@ struct ModelQualityTests {
                     let scaled = Standardization(features, width: 30, rows: training).apply(features)
                     let examples = Examples(count: labels.count, inputs: [.floats(scaled)], targets: [labels])
                     let parameters = try QualityRun.train(
-                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 3e-3, seed: seed)
+                        graph, examples.selecting(training), epochs: 30, batchSize: 32, rate: 1e-3, weightDecay: 0.1,
+                        seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 2)
         }
