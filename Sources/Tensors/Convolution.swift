@@ -213,9 +213,10 @@ package final class Convolution {
             gradient.fill(with: 0)
             return addGradientPortable(x, dy, examples, weights: weights, bias: shape.hasBias ? bias : nil)
         }
-        guard let primitive = variant(examples).backwardWeights else {
-            preconditionFailure("no weight gradient: \(shape)")
-        }
+        let variant = variant(examples)
+        guard let primitive = variant.backwardWeights else { preconditionFailure("no weight gradient: \(shape)") }
+        // Else the library would write behind the end: the room is that of one example's layout.
+        precondition(variant.fresh.count == weightCount, "a gradient of another size: \(shape), \(examples) examples")
         unsafe primitive.run(x.start, dy.start, weights.start, shape.hasBias ? bias.start : nil)
     }
 
