@@ -39,6 +39,7 @@ package final class Plan {
         package var capacity: Int
         package var isTraining: Bool
         package var kernels: KernelSet = .fastest
+        package var precision = Precision.float32
         /// Whether the gradients of the inputs are wanted too.
         package var wantsInputGradients = false
         /// Whether gradients are clipped by patient: ``Plan/backwardPrivately(examples:patients:)``.
@@ -95,7 +96,8 @@ package final class Plan {
                     gradients: gradients.map { all in slices.map { all[$0.offset..<$0.offset + $0.count] } } ?? [],
                     capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
-                    node: index, poolMasksReLU: masked, masksReLU: masks, isPrivate: options.isPrivate,
+                    precision: options.precision, node: index, poolMasksReLU: masked, masksReLU: masks,
+                    isPrivate: options.isPrivate,
                     exchange: exchange, worker: options.worker))
             if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)

@@ -34,6 +34,9 @@ package final class Engine {
         /// Workers; fewer are used when the work would not pay for them.
         package var threads: Int
         package var kernels: KernelSet = .fastest
+        package var precision = Precision.float32
+        /// Whether bfloat16 may be emulated where the processor has none: see ``Precision/check(kernels:allowsEmulation:)``.
+        package var allowsEmulation = false
         package var isPrivate = false
         package var largestPatient = 1
         /// Whether small work may still use several workers: for tests.
@@ -47,11 +50,12 @@ package final class Engine {
         }
     }
 
-    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or patients would not be apart in private
-    ///   training.
-    package init(_ graph: Graph, objective: Objective, _ options: Options) throws(ShapeError) {
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or a private engine would mix patients;
+    ///   ``PrecisionError`` when this processor or build does not compute in the precision.
+    package init(_ graph: Graph, objective: Objective, _ options: Options) throws {
         precondition(options.batchSize >= 1 && options.threads >= 1, "an engine without work")
         if options.isPrivate { try Self.checkPatientsStayApart(graph, objective) }
+        try options.precision.check(kernels: options.kernels, allowsEmulation: options.allowsEmulation)
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
@@ -70,6 +74,7 @@ package final class Engine {
             ? options.batchSize : (options.batchSize + workerCount - 1) / workerCount
         var planOptions = Plan.Options(capacity: share, isTraining: true)
         planOptions.kernels = options.kernels
+        planOptions.precision = options.precision
         planOptions.isPrivate = options.isPrivate
         planOptions.largestPatient = options.largestPatient
         planOptions.exchange = exchange
