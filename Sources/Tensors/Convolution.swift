@@ -195,6 +195,8 @@ package final class Convolution {
         guard let pass = variant(examples).backwardWeights else {
             preconditionFailure("no weight gradient: \(shape)")
         }
+        // Else the library would write behind the end: the room is that of one example's layout.
+        precondition(pass.packed.count == weightCount, "a gradient of another size: \(shape), \(examples) examples")
         run(pass, x, dy, weights: weights, bias: shape.hasBias ? bias : nil)
     }
 

@@ -86,17 +86,19 @@ struct ModelQualityTests {
         let graph = try Graph(
             input: Shape([1, 140]),
             layers: [
-                Convolve(32, kernel: [7], padding: .same, activation: .relu),
-                Pool(.maximum, kernel: [2]), Convolve(32, kernel: [5], padding: .same, activation: .relu),
-                Pool(.maximum, kernel: [2]), Convolve(64, kernel: [3], padding: .same, activation: .relu),
-                Pool.globalAverage, Reshape.flatten, Dropout(0.3), Dense(5),
+                Convolve(32, kernel: [7], padding: .same, bias: false), BatchNorm(relu: true),
+                Pool(.maximum, kernel: [2]), Convolve(64, kernel: [5], padding: .same, bias: false),
+                BatchNorm(relu: true), Pool(.maximum, kernel: [2]),
+                Convolve(64, kernel: [3], padding: .same, bias: false), BatchNorm(relu: true), Pool.globalAverage,
+                Reshape.flatten, Dropout(0.5), Dense(5),
             ])
         let accuracies = try QualityRun.seeds.map { seed in
             try crossValidated(
                 classes: labels.map { Int($0) }, seed: seed,
                 judge: { training, test in
                     let parameters = try QualityRun.train(
-                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 2e-3, seed: seed)
+                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 2e-3, weightDecay: 0.05,
+                        seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 5)
         }

@@ -32,7 +32,7 @@ enum Closeness {
             let square = other[slice.offset..<slice.offset + slice.count].reduce(0) { $0 + Double($1) * Double($1) }
             return (square / Double(slice.count)).squareRoot()
         }
-        let floor = 0.02 * (sizes.max() ?? 0)
+        let floor = max(0.02 * (sizes.max() ?? 0), 5e-3)
         return zip(graph.slices, sizes).allSatisfy { slice, size in
             (slice.offset..<slice.offset + slice.count).allSatisfy {
                 abs(Double(one[$0]) - Double(other[$0])) <= tolerance * max(size, floor, abs(Double(other[$0])))
@@ -96,7 +96,7 @@ struct SlopeCheck {
         var inputs = problem.referenceInputs.map { $0.rows.map { [Double](repeating: 0, count: $0.count) } }
         var actual = 0.0
         for part in parts {
-            let size = 1 / max(part.length, floor, 1e-6)
+            let size = 1 / max(part.length, floor, 1e-3)
             for place in part.range {
                 let step = random.index(below: 2) == 0 ? size : -size
                 if let input = part.input {

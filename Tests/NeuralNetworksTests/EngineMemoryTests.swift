@@ -61,11 +61,11 @@ import Testing
             let isFull = number % 3 != 2
             _ = engine.step(
                 rows[0..<(isFull ? 8 : 5)], of: examples, dropoutKey: UInt64(number),
-                patients: isPrivate ? (isFull ? patients : fewPatients) : nil, update)
+                patients: isPrivate && number % 2 == 0 ? (isFull ? patients : fewPatients) : nil, update)
         }
-        for number in 0..<3 { step(number) }
+        for number in 0..<6 { step(number) }
         let before = consilium_allocations_of_this_thread()
-        for number in 3..<9 { step(number) }
+        for number in 6..<12 { step(number) }
         #expect(consilium_allocations_of_this_thread() - before == 0)
     }
 

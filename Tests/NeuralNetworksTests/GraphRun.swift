@@ -14,12 +14,15 @@ struct GraphProblem {
     var lengths: [[Int]?]
     /// ∂loss/∂output of each example, for every output.
     var cotangents: [[[Float]]]
+    /// The place of the first example in the batch, which dropout asks for.
+    var firstExample = 0
 
     var examples: Int { inputs[0].count }
 
     /// Only these examples.
     func rows(_ range: Range<Int>) -> GraphProblem {
         var part = self
+        part.firstExample = firstExample + range.lowerBound
         part.inputs = inputs.map { Array($0[range]) }
         part.lengths = lengths.map { $0.map { Array($0[range]) } }
         part.cotangents = cotangents.map { Array($0[range]) }
@@ -58,7 +61,8 @@ struct GraphRun: Equatable {
             gradient.clear()
             Self.load(problem, plan)
             plan.forward(
-                examples: examples, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: examples))
+                examples: examples,
+                step: Step(dropoutKey: 1, firstExample: problem.firstExample, batchExamples: examples))
             outputs = plan.outputs.map { output in
                 (0..<examples).map { output.floats($0..<$0 + 1).array }
             }

@@ -14,6 +14,8 @@ struct RandomGraph {
     private var consumers: [Int: Int] = [:]
     /// Whether layers may mix examples.
     private let mixes: Bool
+    /// The rate of all dropout.
+    private let dropout: Double
 
     /// Tokens lie below this.
     static let vocabulary = 7
@@ -22,13 +24,14 @@ struct RandomGraph {
     /// So large that narrow rows and small groups do not magnify rounding.
     private static let epsilon = 0.05
 
-    private init(seed: UInt64, mixes: Bool) {
+    private init(seed: UInt64, mixes: Bool, dropout: Double) {
         random = SeededGenerator(seed: seed, stream: "graph")
         self.mixes = mixes
+        self.dropout = dropout
     }
 
-    static func graph(seed: UInt64, mixes: Bool) throws -> Graph {
-        var maker = RandomGraph(seed: seed, mixes: mixes)
+    static func graph(seed: UInt64, mixes: Bool, dropout: Double) throws -> Graph {
+        var maker = RandomGraph(seed: seed, mixes: mixes, dropout: dropout)
         return try maker.graph()
     }
 
@@ -93,7 +96,8 @@ struct RandomGraph {
 
     private mutating func extend(from edge: Int) throws {
         let shape = builder.shape(of: edge)
-        if mixes, shape.sizes.count == 3, shape.sizes[0] <= 16, chance(0.12) {
+        // On small maps the block's normalisations magnify rounding.
+        if mixes, shape.sizes.count == 3, shape.sizes[0] <= 16, shape.sizes[1] >= 6, chance(0.15) {
             return try add(ResidualBlock(pick([shape.sizes[0], 8, 16]), stride: number(1...2)), [edge])
         }
         if shape.sizes.count == 2, !shape.holdsTokens, shape.sizes[1] <= 16, chance(0.15) {
@@ -116,11 +120,12 @@ struct RandomGraph {
         if chance(0.3) {
             var decoder = TransformerDecoderLayer(heads: heads, feedForward: 5, activation: .gelu)
             (decoder.isRotary, decoder.normalizesFirst, decoder.epsilon) = (isRotary, isFirst, Self.epsilon)
+            decoder.dropout = dropout
             return try add(decoder, [edge, pick(memories)])
         }
         var encoder = TransformerEncoderLayer(heads: heads, feedForward: 5, activation: activation())
         (encoder.isRotary, encoder.normalizesFirst, encoder.epsilon) = (isRotary, isFirst, Self.epsilon)
-        encoder.isCausal = isCausal
+        (encoder.isCausal, encoder.dropout) = (isCausal, dropout)
         try add(encoder, [edge])
     }
 
@@ -168,7 +173,9 @@ struct RandomGraph {
         case (0, _): return ActivationLayer(activation())
         case (1, _):
             let size = number(1...shape.sizes[0])
-            return chance(0.5) ? Dropout(0) : Slice(shape.sizes[0] - size..<shape.sizes[0] - random.index(below: size))
+            return chance(0.5)
+                ? Dropout(dropout, spatial: chance(0.3))
+                : Slice(shape.sizes[0] - size..<shape.sizes[0] - random.index(below: size))
         case (2, _): return chance(0.5) ? Reshape.flatten : Dense(number(1...9), activation: activation())
         case (3, _):
             return shape.sizes[shape.sizes.count - 1] >= 3

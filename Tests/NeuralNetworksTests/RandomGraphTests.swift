@@ -21,8 +21,8 @@ import Testing
         let outputs: [ReferenceBatch]
         var random: SeededGenerator
 
-        init?(seed: Int, mixing: Bool) throws {
-            let graph = try RandomGraph.graph(seed: UInt64(seed), mixes: mixing)
+        init?(seed: Int, mixing: Bool, dropout: Double) throws {
+            let graph = try RandomGraph.graph(seed: UInt64(seed), mixes: mixing, dropout: dropout)
             var generator = SeededGenerator(seed: UInt64(seed), stream: "values")
             var reference = ReferenceGraph(graph)
             for _ in 0..<20 {
@@ -64,17 +64,39 @@ import Testing
 
     /// Calls `body` with every case of a group and every set of kernels.
     private static func forEachCase(
-        _ group: Int, mixing: Bool, _ body: (inout Case, KernelSet) throws -> Void
+        _ group: Int, mixing: Bool, dropout: Double = 0, _ body: (inout Case, KernelSet) throws -> Void
     ) throws {
         var skipped = 0
         for seed in seeds(group) {
-            guard var one = try Case(seed: seed, mixing: mixing) else {
+            guard var one = try Case(seed: seed, mixing: mixing, dropout: dropout) else {
                 skipped += 1
                 continue
             }
             for kernels in KernelSet.all { try body(&one, kernels) }
         }
         #expect(skipped <= seedsPerGroup / 10, "\(skipped) graphs were never smooth")
+    }
+
+    @Test func everyKindOfLayerOccursOften() throws {
+        var counts: [String: Int] = [:]
+        for group in Self.groups {
+            for seed in Self.seeds(group) {
+                let graph = try RandomGraph.graph(seed: UInt64(seed), mixes: group % 2 == 0, dropout: 0)
+                for node in graph.nodes { counts[type(of: node.layer).kind, default: 0] += 1 }
+                counts["several inputs", default: 0] += graph.inputShapes.count > 1 ? 1 : 0
+                counts["several outputs", default: 0] += graph.outputs.count > 1 ? 1 : 0
+            }
+        }
+        let kinds: [any Layer.Type] = [
+            Dense.self, Convolve.self, Pool.self, ActivationLayer.self, SoftmaxLayer.self, Dropout.self, BatchNorm.self,
+            LayerNorm.self, GroupNorm.self, Embedding.self, LearnedPositions.self, SinusoidalPositions.self, LSTM.self,
+            GRU.self, RNN.self, LastStep.self, MeanOverTime.self, MaxOverTime.self, Reshape.self, Add.self,
+            Subtract.self, Multiply.self, Concatenate.self, Slice.self, ChannelsLast.self, Upsample.self,
+            MultiHeadAttention.self,
+        ]
+        for kind in kinds.map({ $0.kind }) + ["several inputs", "several outputs"] {
+            #expect(counts[kind, default: 0] >= 5, "\(kind)")
+        }
     }
 
     // MARK: Values
@@ -87,6 +109,14 @@ import Testing
                 let difference = Closeness.distance(Array(run.outputs[index].joined()), expected)
                 #expect(
                     difference <= 2e-5, "seed \(one.seed): output \(index), \(kernels) \(one.problem.graph.listing)")
+            }
+            if !one.mixesExamples {
+                let predictor = try Predictor(
+                    one.problem.graph, objective: Objective([]), examples: 2, threads: 1, kernels: kernels)
+                let predictions = predictor.predictions(one.problem.parameters, one.problem.trainingExamples)
+                #expect(
+                    Closeness.agree(predictions.map { [$0] }, run.outputs.map { [Array($0.joined())] }),
+                    "seed \(one.seed): inference, \(kernels)")
             }
             let slopes = SlopeCheck(one.problem, run)
             for _ in 0..<3 {
@@ -101,7 +131,7 @@ import Testing
     // MARK: The same in other ways
 
     @Test(arguments: groups) func partsOfTheShareChangeRoundingOnly(group: Int) throws {
-        try Self.forEachCase(group, mixing: group % 2 == 0) { one, kernels in
+        try Self.forEachCase(group, mixing: group % 2 == 0, dropout: group % 3 == 0 ? 0.3 : 0) { one, kernels in
             let run = GraphRun(one.problem, kernels)
             // A plan with more room, used twice: nothing is left from the first pass.
             let again = GraphRun(one.problem, kernels, capacity: one.problem.examples + 2, repeats: 2)
@@ -136,7 +166,7 @@ import Testing
     // MARK: Patients
 
     @Test(arguments: groups) func patientsAreClippedByTheirOwnGradients(group: Int) throws {
-        try Self.forEachCase(group, mixing: false) { one, kernels in
+        try Self.forEachCase(group, mixing: false, dropout: group % 3 == 0 ? 0.3 : 0) { one, kernels in
             let problem = one.problem
             var (patients, left) = ([Int](), problem.examples)
             while left > 0 {
@@ -173,34 +203,40 @@ import Testing
     // MARK: Workers
 
     @Test(arguments: groups) func workersChangeRoundingOnly(group: Int) throws {
-        try Self.forEachCase(group, mixing: group % 2 == 0) { one, kernels in
-            let (alone, first) = try Self.step(one.problem, kernels, threads: 1)
-            let threads = 2 + one.random.index(below: 5)
-            let (losses, parameters) = try Self.step(one.problem, kernels, threads: threads)
-            #expect(abs(losses - alone) <= 1e-5 * abs(alone), "seed \(one.seed): \(threads) workers, \(kernels)")
-            let (old, graph) = (one.problem.parameters, one.problem.graph)
-            #expect(
-                Closeness.agree(
-                    zip(parameters, old).map { $0 - $1 }, zip(first, old).map { $0 - $1 }, graph, tolerance: 2e-4),
-                "seed \(one.seed): \(threads) workers, \(kernels)")
-            let (_, again) = try Self.step(one.problem, kernels, threads: threads)
-            #expect(again == parameters, "seed \(one.seed): \(threads) workers again, \(kernels)")
+        try Self.forEachCase(group, mixing: group % 2 == 0, dropout: group % 3 == 0 ? 0.3 : 0) { one, kernels in
+            for isPrivate in one.mixesExamples ? [false] : [false, true] {
+                let threads = 2 + one.random.index(below: 5)
+                let (alone, first) = try Self.step(one.problem, kernels, threads: 1, isPrivate: isPrivate)
+                let (loss, parameters) = try Self.step(one.problem, kernels, threads: threads, isPrivate: isPrivate)
+                let place = "seed \(one.seed): \(threads) workers, private \(isPrivate), \(kernels)"
+                #expect(abs(loss - alone) <= 1e-5 * abs(alone), "\(place)")
+                let (old, graph) = (one.problem.parameters, one.problem.graph)
+                #expect(
+                    Closeness.agree(
+                        zip(parameters, old).map { $0 - $1 }, zip(first, old).map { $0 - $1 }, graph, tolerance: 2e-4),
+                    "\(place)")
+                let (_, again) = try Self.step(one.problem, kernels, threads: threads, isPrivate: isPrivate)
+                #expect(again == parameters, "again, \(place)")
+            }
         }
     }
 
     /// One step of descent with the rate 1 and the squared distance to the cotangents at every output.
     private static func step(
-        _ problem: GraphProblem, _ kernels: KernelSet, threads: Int
+        _ problem: GraphProblem, _ kernels: KernelSet, threads: Int, isPrivate: Bool
     ) throws -> (loss: Double, parameters: [Float]) {
         let objective = Objective(
             problem.graph.outputs.indices.map { Objective.Term(output: $0, EngineTests.Distance()) })
         var options = Engine.Options(batchSize: problem.examples, threads: threads)
-        (options.kernels, options.usesAllThreads) = (kernels, true)
+        (options.kernels, options.usesAllThreads, options.isPrivate) = (kernels, true, isPrivate)
+        options.chunkFloats = 2 * (problem.graph.shapes.map(\.count).max() ?? 1)
         let engine = try Engine(problem.graph, objective: objective, options)
         engine.parameters.copy(from: problem.parameters, at: 0)
         try engine.prepare(.sgd(momentum: 0, nesterov: false, weightDecay: 0))
         let rows = (0..<Int32(problem.examples)).map { $0 }
-        let loss = engine.step(rows[...], of: problem.trainingExamples, dropoutKey: 1, StepUpdate(rate: 1, step: 0))
+        var update = StepUpdate(rate: 1, step: 0)
+        if isPrivate { update.privacy = (bound: 1, noise: 0, expectedPatients: 1) }
+        let loss = engine.step(rows[...], of: problem.trainingExamples, dropoutKey: 1, update)
         return (loss, engine.parameters.array)
     }
 }

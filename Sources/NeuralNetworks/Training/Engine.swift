@@ -41,6 +41,8 @@ package final class Engine {
         package var largestPatient = 1
         /// Whether small work may still use several workers: for tests.
         package var usesAllThreads = false
+        /// What a chunk may take of the caches, where it is not what plans choose: for tests.
+        package var chunkFloats: Int?
 
         package init(batchSize: Int, threads: Int) {
             self.batchSize = batchSize
@@ -48,12 +50,12 @@ package final class Engine {
         }
     }
 
-    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or patients would not be apart in private
-    ///   training; ``PrecisionError`` when this processor or build does not compute in the precision.
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or a private engine would mix patients;
+    ///   ``PrecisionError`` when this processor or build does not compute in the precision.
     package init(_ graph: Graph, objective: Objective, _ options: Options) throws {
         precondition(options.batchSize >= 1 && options.threads >= 1, "an engine without work")
-        try options.precision.check(kernels: options.kernels, allowsEmulation: options.allowsEmulation)
         if options.isPrivate { try Self.checkPatientsStayApart(graph, objective) }
+        try options.precision.check(kernels: options.kernels, allowsEmulation: options.allowsEmulation)
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
@@ -76,6 +78,7 @@ package final class Engine {
         planOptions.isPrivate = options.isPrivate
         planOptions.largestPatient = options.largestPatient
         planOptions.exchange = exchange
+        if let floats = options.chunkFloats { planOptions.chunkFloats = floats }
         let (parameters, counts) = (parameterBuffer.floats, targetCounts)
         workers = (0..<workerCount).map { worker in
             planOptions.worker = worker
@@ -341,9 +344,7 @@ private final class Worker {
             }
         }
         if let patients {
-            self.patients.begin(
-                patients.lazy.filter { share.contains($0.lowerBound) }
-                    .map { $0.lowerBound - share.lowerBound..<$0.upperBound - share.lowerBound })
+            self.patients.begin(patients, within: share)
         } else if plan.isPrivate {
             self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
         }
