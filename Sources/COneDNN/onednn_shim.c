@@ -14,6 +14,9 @@ int consilium_dnn_version(void) {
     return version->major * 10000 + version->minor * 100 + version->patch;
 }
 
+bool consilium_dnn_has_avx512(void) {
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
 bool consilium_dnn_has_bfloat16(void) {
     // The names are sets of instruction sets, each a bit: better processors have all bits of this one.
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
@@ -29,6 +32,7 @@ bool consilium_dnn_has_bfloat16(void) {
 
 bool consilium_dnn_is_built(void) { return false; }
 int consilium_dnn_version(void) { return 0; }
+bool consilium_dnn_has_avx512(void) { return false; }
 bool consilium_dnn_has_bfloat16(void) { return false; }
 
 DECLINE(consilium_dnn_make_matmul, consilium_dnn_matmul)

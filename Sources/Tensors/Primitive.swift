@@ -54,6 +54,8 @@ package enum DeepNeuralNetworkLibrary {
     package static var isBuilt: Bool { consilium_dnn_is_built() }
     /// major·10000 + minor·100 + patch, 0 without the library.
     package static var version: Int { Int(consilium_dnn_version()) }
+    /// Whether convolutions of blocked channels are fast: the library is compiled in and the processor has AVX-512.
+    package static let hasBlockedConvolutions = consilium_dnn_has_avx512()
     /// Whether the processor multiplies bfloat16 in hardware.
     package static var hasBfloat16: Bool { consilium_dnn_has_bfloat16() }
 }

@@ -23,11 +23,12 @@ struct ConsiliumBench: AsyncParsableCommand {
               consilium-bench load --sites 300 --rounds 5 --json -
               consilium-bench table --megabytes 200 --json -
               consilium-bench train --case seed-cnn --json -
+              consilium-bench product --size 2048 --json -
             """,
         version: programVersion,
         subcommands: [
             RoundBench.self, TransportBench.self, LoadBench.self, LoadSitesCommand.self, TableBench.self,
-            TrainBench.self, TortureCommand.self,
+            TrainBench.self, ProductBench.self, TortureCommand.self,
         ])
 }
 

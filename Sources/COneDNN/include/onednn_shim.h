@@ -36,6 +36,8 @@ enum consilium_dnn_activation { CONSILIUM_DNN_LINEAR = 0, CONSILIUM_DNN_RELU = 1
 /// Whether the library was compiled in, and its version (major·10000 + minor·100 + patch; 0 without it).
 bool consilium_dnn_is_built(void);
 int consilium_dnn_version(void);
+/// Whether the library uses AVX-512 here; without it convolutions of blocks of 16 channels are slow reference code.
+bool consilium_dnn_has_avx512(void);
 /// Whether this processor multiplies bfloat16 in hardware (AVX512_BF16 or better).
 bool consilium_dnn_has_bfloat16(void);
 

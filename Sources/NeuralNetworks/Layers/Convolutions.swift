@@ -119,6 +119,18 @@ package struct Convolve: ConvolutionLayer {
         return 2 * positions * filters * inputs[0].sizes[0] / groups * kernel.reduce(1, *)
     }
 
+    /// Blocked inside; plain at the edge, and where the library has no fast blocked kernel: from plain memory only a few
+    /// channels can be blocked, and groups must fill whole blocks. One dimension stays plain: what follows reads it so.
+    package func wantedLayout(of input: Shape, in layout: Layout, kernels: KernelSet) -> Layout {
+        guard canBlock(kernels: kernels) else { return .plain }
+        return layout == .blocked || input.sizes[0] % 16 == 0 ? .blocked : .plain
+    }
+
+    fileprivate func canBlock(kernels: KernelSet) -> Bool {
+        kernels == .fastest && DeepNeuralNetworkLibrary.hasBlockedConvolutions && kernel.count >= 2 && filters % 16 == 0
+            && (groups == 1 || (filters / groups) % 16 == 0)
+    }
+
     package func makeOperation(_ context: OperationContext) -> Operation { ConvolveOperation(self, context) }
 }
 
@@ -149,11 +161,8 @@ private final class ConvolveOperation: Operation {
             input: sizes, kernel: layer.kernel, stride: layer.stride, dilation: layer.dilation, padBefore: before,
             padAfter: after)
         let channels = input.shape.sizes[0]
-        // Blocked inside; plain at the edge, and where the library has no fast blocked kernel: from plain memory only a
-        // few channels can be blocked, and groups must fill whole blocks. One dimension stays plain: what follows reads it so.
-        let fills = layer.filters % 16 == 0 && (layer.groups == 1 || (layer.filters / layer.groups) % 16 == 0)
         let blocks =
-            context.kernels == .fastest && DeepNeuralNetworkLibrary.isBuilt && window.rank >= 2 && fills
+            layer.canBlock(kernels: context.kernels)
             && (input.layout == .blocked || (channels <= 3 && layer.groups == 1))
         let output = context.output(blocks ? .blocked : .plain)
         let shape = ConvolutionShape(

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The copy between two layouts that a plan puts before a layer that reads plain memory only.
 
-import Tensors
+package import Tensors
 
-/// A layer whose operation takes blocked inputs as they are.
-package protocol BlockedLayer: Layer {}
+/// A layer whose operation takes blocked inputs.
+package protocol BlockedLayer: Layer {
+    /// The layout in which the operation wants an input that lies in `layout`.
+    func wantedLayout(of input: Shape, in layout: Layout, kernels: KernelSet) -> Layout
+}
+
+extension BlockedLayer {
+    package func wantedLayout(of input: Shape, in layout: Layout, kernels: KernelSet) -> Layout { layout }
+}
 
 /// y = x in another layout.
 final class LayoutChange: Operation {

@@ -79,11 +79,14 @@ package final class Plan {
         let wanted = Self.wantedGradients(graph, options)
         for (index, node) in graph.nodes.enumerated() {
             let nodeInputs = node.inputs.map { edges[$0] }
-            let takesBlocked =
-                node.layer is any BlockedLayer && nodeInputs.allSatisfy { $0.layout == nodeInputs[0].layout }
+            let blockedLayer = node.layer as? any BlockedLayer
+            let isOneLayout = nodeInputs.allSatisfy { $0.layout == nodeInputs[0].layout }
             let prepared = nodeInputs.map { slot -> Slot in
-                guard slot.layout == .blocked, !takesBlocked else { return slot }
-                let copy = LayoutChange(slot, to: .plain, scratch: scratch)
+                let wanted =
+                    isOneLayout
+                    ? blockedLayer?.wantedLayout(of: slot.shape, in: slot.layout, kernels: options.kernels) : nil
+                guard slot.layout != wanted ?? .plain else { return slot }
+                let copy = LayoutChange(slot, to: wanted ?? .plain, scratch: scratch)
                 operations.append(copy)
                 return copy.output
             }
@@ -246,10 +249,16 @@ extension Plan {
     private func makeGradients(wanted: [Bool], edges: [Slot]) {
         var gradients: [ObjectIdentifier: Slot] = [:]
         let wantedSlots = Set(zip(edges, wanted).filter(\.1).map { ObjectIdentifier($0.0) })
-        // What the plan put in between is no edge of the graph.
-        let between = Set(
-            (operations.filter { $0 is LayoutChange } + operations.compactMap(\.collector))
-                .map { ObjectIdentifier($0.output) })
+        // What the plan put in between is no edge of the graph; it hands on a gradient that somebody before it wants.
+        let collectors = Set(operations.compactMap(\.collector).map { ObjectIdentifier($0) })
+        var between: Set<ObjectIdentifier> = []
+        for operation in operations where operation is LayoutChange || collectors.contains(ObjectIdentifier(operation))
+        {
+            let source = ObjectIdentifier(operation.inputs[0])
+            if wantedSlots.contains(source) || between.contains(source) {
+                between.insert(ObjectIdentifier(operation.output))
+            }
+        }
         // Every output has a gradient, so that a loss can write it; that of one without parameters goes nowhere.
         outputGradients = outputs.map { Slot($0.shape) }
         for (output, gradient) in zip(outputs, outputGradients) {
