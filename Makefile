@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable package package-test format lint clean help
+.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable quality package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl systemd
@@ -33,6 +33,9 @@ test: deps lint imports build ## everything continuous integration checks
 test-portable: ## build without oneDNN and run the suites of kernels, layers and training
 	swift build -c release --build-tests --disable-default-traits
 	@.ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
+
+quality: build ## train networks on real data, every fold and three seeds (needs the folder CONSILIUM_DATA)
+	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '^ModelQualityTests\.'
 
 torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
 	@$(BIN)/consilium-bench torture --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(TRACE),--trace)

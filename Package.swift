@@ -178,6 +178,9 @@ let package = Package(
             swiftSettings: shared),
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
         .testTarget(
+            name: "ModelQualityTests",
+            dependencies: ["ClinicalData", "NeuralNetworks", "Randomness", "Tensors"], swiftSettings: shared),
+        .testTarget(
             name: "NeuralNetworksTests",
             dependencies: ["AllocationCounter", "ModelFiles", "NeuralNetworks", "Randomness", "Tensors"],
             swiftSettings: shared),

@@ -15,7 +15,7 @@ struct TrainingCase {
     let graph: Graph
 
     static let names = [
-        "seed-cnn", "mlp-tiny", "mlp", "cnn28", "lstm", "gru", "resnet18",
+        "seed-cnn", "mlp-tiny", "mlp", "cnn28", "lstm", "gru", "transformer", "transformer-b8", "resnet18",
     ]
     static let learningRate = 1e-3
     static let clippingNorm = 1.0
@@ -59,6 +59,9 @@ struct TrainingCase {
             graph = try Graph(
                 input: .tokens(Self.tokens),
                 layers: [Embedding(Self.vocabulary, width: 128), layer, LastStep(), Dense(5)])
+        case "transformer", "transformer-b8":
+            (batch, classes, residentBatches) = (name == "transformer" ? 32 : 8, 5, 8)
+            graph = try Self.transformer(dropout: dropout)
         case "resnet18":
             (batch, classes, residentBatches) = (8, 1000, 2)
             graph = try Self.resnet18()
@@ -77,6 +80,22 @@ struct TrainingCase {
             : .floats((0..<count * shape.count).map { _ in 2 * generator.uniformFloat() - 1 })
         return Examples(
             count: count, inputs: [input], targets: [(0..<count).map { _ in Float(generator.index(below: classes)) }])
+    }
+
+    /// Embedding, learned positions, four pre-norm blocks, the mean over time, a dense layer.
+    private static func transformer(dropout: Double) throws -> Graph {
+        var builder = GraphBuilder()
+        var edge = builder.input(.tokens(tokens))
+        edge = try builder.add("embedding", Embedding(vocabulary, width: 256), edge)
+        edge = try builder.add("positions", LearnedPositions(), edge)
+        for block in 0..<4 {
+            edge = try TransformerEncoderLayer(
+                heads: 4, feedForward: 1024, activation: .gelu, dropout: dropout, normalizesFirst: true
+            ).build(&builder, name: "blocks.\(block)", inputs: [edge])
+        }
+        edge = try builder.add("mean", MeanOverTime(), edge)
+        edge = try builder.add("head", Dense(5), edge)
+        return try builder.graph(outputs: [edge])
     }
 
     private static func resnet18() throws -> Graph {

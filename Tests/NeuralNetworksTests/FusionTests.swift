@@ -39,7 +39,6 @@ import Testing
         let mean = try builder.add("mean", MeanOverTime(), fused)
         let graph = try builder.graph(outputs: [mean])
         #expect(graph.slices.contains { $0.name == "f.memory_proj.weight" } == (filters != 8))
-        // Six examples, more than one chunk of images need not have.
         LayerChecks.slopesAgree(graph, examples: 6, lengths: [5, 2, 0, 1, 4, 3], kernels: kernels)
     }
 

@@ -23,13 +23,13 @@ final class AttentionHeads {
     private let scale: Float
     private let scoreProduct: MatrixProduct
     private let contextProduct: MatrixProduct
-    private let backward: (toProbabilities: MatrixProduct, toQueries: MatrixProduct, toKeys: MatrixProduct)
-    private let toValues: MatrixProduct
+    /// The products of the backward direction; nil in inference.
+    private let gradientProducts: GradientProducts?
     /// One example's dropped probabilities, and its gradient of the scores: slots would hold the whole share's.
     private let dropped: FloatBuffer
     private let scoreGradients: FloatBuffer
 
-    /// The strides are those of the rows of q, of k and v, and of c.
+    /// How many of what there are, and how far apart the rows of q, and those of k and v, lie.
     struct Sizes {
         var heads: Int
         var headWidth: Int
@@ -37,6 +37,14 @@ final class AttentionHeads {
         var keys: Int
         var queryStride: Int
         var keyStride: Int
+    }
+
+    /// The products that give the gradients of p, q, k and v.
+    private struct GradientProducts {
+        let probabilities: MatrixProduct
+        let queries: MatrixProduct
+        let keys: MatrixProduct
+        let values: MatrixProduct
     }
 
     init(_ sizes: Sizes, isCausal: Bool, isTraining: Bool, dropsOut: Bool, scratch: Scratch, kernels: KernelSet) {
@@ -58,12 +66,13 @@ final class AttentionHeads {
         let (q, k) = (sizes.queryStride, sizes.keyStride)
         scoreProduct = product(queries, width, keys, a: q, b: k, c: nil, transposesB: true)
         contextProduct = product(queries, keys, width, a: nil, b: k, c: context)
-        backward = (
-            product(queries, width, keys, a: context, b: k, c: nil, transposesB: true),
-            product(queries, keys, width, a: nil, b: k, c: q),
-            product(keys, queries, width, a: nil, b: q, c: k, transposesA: true)
-        )
-        toValues = product(keys, queries, width, a: nil, b: context, c: k, transposesA: true)
+        gradientProducts =
+            isTraining
+            ? GradientProducts(
+                probabilities: product(queries, width, keys, a: context, b: k, c: nil, transposesB: true),
+                queries: product(queries, keys, width, a: nil, b: k, c: q),
+                keys: product(keys, queries, width, a: nil, b: q, c: k, transposesA: true),
+                values: product(keys, queries, width, a: nil, b: context, c: k, transposesA: true)) : nil
         dropped = FloatBuffer(count: isTraining && dropsOut ? sizes.heads * sizes.queries * sizes.keys : 0)
         scoreGradients = FloatBuffer(count: isTraining ? sizes.heads * sizes.queries * sizes.keys : 0)
     }
@@ -72,9 +81,10 @@ final class AttentionHeads {
     var probabilityCount: Int { heads * queries * keys }
 
     var implementations: [String] {
-        [
-            scoreProduct, contextProduct, backward.toProbabilities, backward.toQueries, backward.toKeys, toValues,
-        ].compactMap(\.implementation)
+        let products =
+            [scoreProduct, contextProduct]
+            + (gradientProducts.map { [$0.probabilities, $0.queries, $0.keys, $0.values] } ?? [])
+        return products.compactMap(\.implementation)
     }
 
     /// Writes the probabilities, before dropout, and c.
@@ -99,20 +109,20 @@ final class AttentionHeads {
     /// Overwrites the gradients of q, k and v.
     func backward(
         _ q: HeadRows, _ k: HeadRows, _ v: HeadRows, dropout: ExampleDropout?, probabilities: Floats,
-        gradient dc: Floats,
-        into dq: HeadRows, _ dk: HeadRows, _ dv: HeadRows
+        gradient dc: Floats, into dq: HeadRows, _ dk: HeadRows, _ dv: HeadRows
     ) {
+        guard let products = gradientProducts else { preconditionFailure("backward in inference") }
         let ds = scoreGradients.floats
         // c[i,h,d] = Σⱼ mask·p[h,i,j]·v[j,h,d]: dv[j,h,d] = Σᵢ mask·p[h,i,j]·dc[i,h,d]
-        toValues.run(masked(probabilities, dropout), dc, into: dv.values)
+        products.values.run(masked(probabilities, dropout), dc, into: dv.values)
         // the same line: dp[h,i,j] = mask·Σ_d dc[i,h,d]·v[j,h,d]
-        backward.toProbabilities.run(dc, v.values, into: ds)
+        products.probabilities.run(dc, v.values, into: ds)
         dropout?.apply(ds, into: ds)
         // p = softmax of s/√d: ds = p·(dp − Σⱼ dp·p)/√d
         AttentionSoftmax.backward(probabilities, gradient: ds, queries: heads * queries, keys: keys, scale: scale)
         // s[h,i,j] = Σ_d q[i,h,d]·k[j,h,d]: dq[i,h,d] = Σⱼ ds[h,i,j]·k[j,h,d], dk[j,h,d] = Σᵢ ds[h,i,j]·q[i,h,d]
-        backward.toQueries.run(ds, k.values, into: dq.values)
-        backward.toKeys.run(ds, q.values, into: dk.values)
+        products.queries.run(ds, k.values, into: dq.values)
+        products.keys.run(ds, q.values, into: dk.values)
     }
 
     private func masked(_ probabilities: Floats, _ dropout: ExampleDropout?) -> Floats {

@@ -6,7 +6,7 @@ import Tensors
 /// y = g·a + (1 − g)·b with the gate g = σ(W·[a, b] + bias), written b + g·(a − b).
 ///
 /// Shapes: a, b and y `[features]`. The gate's dense layer is called `gate`.
-/// Source: Arevalo et al. 2017, section 3.1, without its own layers for a and b (arXiv:1702.01992).
+/// Source: Arevalo et al. 2017, the gated multimodal unit, without its own layers for a and b (arXiv:1702.01992).
 package struct GatedFusion: Block {
     package static let kind = "gatedFusion"
 
@@ -32,7 +32,7 @@ package struct GatedFusion: Block {
 /// Shapes: x and y `[time, width]`; the memory is a sequence `[steps, features]` or an image `[channels, size…]`, whose
 /// positions then are the steps. Where it is not as wide as x, the dense layer `memory_proj` makes it so. The others are
 /// called `attention` and `norm`.
-/// Source: Tsai et al. 2019, section 3.1 (arXiv:1906.00295), with the norm after the sum.
+/// Source: Tsai et al. 2019, the crossmodal attention of section 3.1 (arXiv:1906.00295), with the norm after the sum.
 package struct CrossAttentionFusion: Block {
     package static let kind = "crossAttentionFusion"
     package var heads: Int

@@ -35,6 +35,24 @@ package struct Examples: Sendable {
     }
 }
 
+extension Examples {
+    /// Some of the examples, in the order of `rows`; a row may be there twice.
+    package func selecting(_ rows: [Int32]) -> Examples {
+        func select<Value>(_ values: [Value]) -> [Value] {
+            let width = count == 0 ? 0 : values.count / count
+            return rows.flatMap { values[Int($0) * width..<(Int($0) + 1) * width] }
+        }
+        return Examples(
+            count: rows.count,
+            inputs: inputs.map { input in
+                switch input {
+                case .floats(let values): .floats(select(values))
+                case .tokens(let tokens): .tokens(select(tokens))
+                }
+            }, lengths: lengths.map { $0.map(select) }, targets: targets.map(select))
+    }
+}
+
 /// Why examples do not fit a model. Examples and inputs count from zero; never holds a value.
 package enum ExampleError: Error, Equatable, Sendable, CustomStringConvertible {
     case none
