@@ -15,6 +15,7 @@ import Randomness
 import SiteService
 import Store
 import StudyFiles
+import Tensors
 import WireProtocol
 
 struct RoundBench: AsyncParsableCommand {

@@ -59,7 +59,8 @@ import Testing
         }
         for rate in [-0.1, 1, .nan, .infinity] {
             #expect(
-                Self.error([Dropout(rate), last]) == Self.layer(0, "dropout", .field("rate", range: "from 0.0 to 0.99")))
+                Self.error([Dropout(rate), last]) == Self.layer(0, "dropout", .field("rate", range: "from 0.0 to 0.99"))
+            )
         }
         let wide = Dense(largest, activation: .relu)
         #expect(Self.error([wide, wide, last])?.description.contains("more than 268435456 parameters") == true)

@@ -4,8 +4,8 @@
 package import NeuralNetworks
 
 extension ModelSpecification {
-    /// The model as its hash sees it: every field of every layer is written; names, sources, inputs and outputs only where
-    /// they are not what they are by themselves.
+    /// The model as its hash sees it: every field of every layer is written; names, sources, inputs and outputs only
+    /// where they are not what they are by themselves.
     package var canonicalValue: CanonicalValue {
         var object: [String: CanonicalValue] = ["layers": .array(elements.map(\.canonicalValue))]
         if !inputs.isEmpty {

@@ -17,7 +17,8 @@ extension Dense: StudyElement {
 
 extension Dropout: StudyElement {
     package var purpose: String {
-        "in training, sets values to zero with odds `rate` and divides the others by 1 − `rate`; `spatial` drops whole channels"
+        "in training, sets values to zero with odds `rate` and divides the others by 1 − `rate`; "
+            + "`spatial` drops whole channels"
     }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
@@ -72,7 +73,8 @@ extension GroupNorm: StudyElement {
 
 extension BatchNorm: StudyElement {
     package var purpose: String {
-        "mean 0 and variance 1 of each channel over the batch, then weight and bias, and ReLU if `relu`; mixes patients, so not for private training"
+        "mean 0 and variance 1 of each channel over the batch, then weight and bias, and ReLU if `relu`; "
+            + "mixes patients, so not for private training"
     }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {

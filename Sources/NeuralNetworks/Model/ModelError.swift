@@ -112,8 +112,8 @@ extension ModelError.LayerProblem: CustomStringConvertible {
             "is the last one: the last layer must be dense with \(units) units and linear activation"
         case .lastUnits(let units, let expected): "has \(units) units: the head needs \(expected)"
         case .lastValues(let sizes, let expected):
-            "returns values of the shape \(sizes): the head needs \(expected) in all; flatten, lastStep, meanOverTime or "
-                + "globalAveragePool before it make one vector"
+            "returns values of the shape \(sizes): the head needs \(expected) in all; flatten, lastStep, meanOverTime "
+                + "or globalAveragePool before it make one vector"
         case .lastActivation(let activation):
             "has \(activation) activation: the last layer must be linear, because the head applies its own function"
         }

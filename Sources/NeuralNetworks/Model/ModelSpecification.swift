@@ -3,8 +3,8 @@
 
 /// The layers of a model from the inputs to the logits; the head that follows is named apart.
 ///
-/// Equal models are equal values: the inputs stand in the order of their names' bytes; a name that is the place in the list, a source that is the element before, and an output
-/// that is the last element are left out.
+/// Equal models are equal values: the inputs stand in the order of their names' bytes; a name that is the place in the
+/// list, a source that is the element before, and an output that is the last element are left out.
 package struct ModelSpecification: Hashable, Sendable {
     /// Empty: one input with the table's features.
     ///

@@ -31,7 +31,8 @@ package struct ModelSummary: Hashable, Sendable, Codable {
     package let batchSize: Int
     /// The parameters, their gradient and the optimiser's state, in float32.
     package let stateBytes: Int
-    /// All layers' outputs for a batch; training keeps them or less, and as much again for their gradients at most.
+    /// All layers' outputs for a batch. Training keeps about as much: it reuses memory where it can, and keeps the gates
+    /// of recurrent layers and the probabilities of attention besides.
     package let activationBytes: Int
 
     /// One step of training on one example: forward, and twice as much backward.
@@ -100,7 +101,7 @@ package struct ModelSummary: Hashable, Sendable, Codable {
         \(Self.grouped(parameters)) parameters, \(Self.grouped(trainedParameters)) of them trained
         \(Self.grouped(operations)) operations for one example, \(Self.grouped(trainingOperations)) in training
         \(Self.grouped(stateBytes)) bytes of parameters, gradient and optimiser state
-        at most \(Self.grouped(activationBytes)) bytes of activations for a batch of \(batchSize)
+        about \(Self.grouped(activationBytes)) bytes of activations for a batch of \(batchSize)
 
         """
     }

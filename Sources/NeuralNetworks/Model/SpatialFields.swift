@@ -15,7 +15,8 @@ extension Padding {
 
 extension Convolve: StudyElement {
     package var purpose: String {
-        "a \(kernel.count)-dimensional convolution with `filters` outputs; `[channels, size…]` becomes `[filters, size…]`"
+        "a \(kernel.count)-dimensional convolution with `filters` outputs; "
+            + "`[channels, size…]` becomes `[filters, size…]`"
     }
 
     package var studyKind: String { "conv\(kernel.count)D" }
