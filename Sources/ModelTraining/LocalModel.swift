@@ -6,9 +6,9 @@ import Federation
 package import ModelFiles
 import NeuralNetworks
 
-/// A local model with all that it takes to use it: examples excepted.
+/// A local model with all that it takes to use it but the examples.
 ///
-/// Privacy: the file holds no row of the data. It holds what was learned from them: the parameters, means and deviations of
+/// Privacy: the file holds no row of the data. It holds what was learned from them: parameters, means and deviations of
 /// columns, and of texts the vocabulary, whose words may be as confidential as the texts.
 package struct LocalModel: Sendable {
     package let file: TrainingFile

@@ -60,6 +60,11 @@ struct RunCheckpoint {
             parameters: state.parameters + state.optimizerState + (best ?? []))
     }
 
+    /// The workers that the checkpoint at `path` was made with; nil for a file that is none.
+    static func threads(_ path: String) -> Int? {
+        (try? ModelFile.read(path))?.metadata[Key.threads].flatMap(Int.init)
+    }
+
     /// Reads the file and refuses one that belongs to something else.
     ///
     /// - Parameter parameterCount: Of the model to be trained.

@@ -50,11 +50,14 @@ package enum TrainingMemory {
 }
 
 extension TrainingFile {
-    /// The model's size for a batch of its training.
-    package func summary() throws(ModelError) -> ModelSummary {
+    /// The model's size for a batch.
+    ///
+    /// - Parameter batchSize: nil: that of the training.
+    package func summary(batchSize: Int? = nil) throws(ModelError) -> ModelSummary {
         var features: Int?
         if case .table(let source) = data.source { features = source.featureCount }
         return try ModelSummary(
-            model, features: features, stateVectors: training.optimizer.stateVectors, batchSize: training.batchSize)
+            model, features: features, stateVectors: training.optimizer.stateVectors,
+            batchSize: batchSize ?? training.batchSize)
     }
 }

@@ -98,8 +98,17 @@ package struct TrainingRun {
     /// The state to go on with; nil for a start.
     private func savedState(_ identity: RunCheckpoint.Identity) throws -> RunCheckpoint? {
         guard let path = options.checkpoint else { return nil }
+        try Self.check(checkpoint: path, resumes: options.resumes)
+        guard options.resumes else { return nil }
+        return try RunCheckpoint.read(path, for: identity, parameterCount: file.graph.parameterCount)
+    }
+
+    /// Refuses to go on without a checkpoint, and to start over one.
+    ///
+    /// - Throws: ``LocalModelError`` `.checkpoint`.
+    package static func check(checkpoint path: String, resumes: Bool) throws {
         let exists = FileManager.default.fileExists(atPath: path)
-        guard exists == options.resumes else {
+        guard exists == resumes else {
             throw exists
                 ? LocalModelError(
                     .checkpoint, "there is the checkpoint \(path) of a training that did not end",
@@ -108,9 +117,10 @@ package struct TrainingRun {
                     .checkpoint, "there is no checkpoint \(path) to go on with",
                     hint: "leave --resume out, or name the --output of the training that was interrupted")
         }
-        guard exists else { return nil }
-        return try RunCheckpoint.read(path, for: identity, parameterCount: file.graph.parameterCount)
     }
+
+    /// The workers that a checkpoint was made with; nil for a file that is none.
+    package static func threads(ofCheckpoint path: String) -> Int? { RunCheckpoint.threads(path) }
 }
 
 /// What a training gives.
