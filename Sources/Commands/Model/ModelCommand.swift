@@ -84,13 +84,13 @@ struct TableChoice {
 }
 
 extension TaskQuality {
-    /// `loss 0.213  accuracy 0.931  AUC 0.975 …`, a line for each output where there are several.
+    /// `loss 0.213, accuracy 0.931, AUC 0.975 …`, a line for each output where there are several.
     var lines: [String] {
         outputs.enumerated().map { index, output in
-            let name = outputs.count > 1 ? ["\(output.output):"] : []
+            let name = outputs.count > 1 ? "\(output.output): " : ""
             let loss = index == 0 ? ["loss \(Figures.fixed(self.loss, 4))"] : []
-            return (name + loss + output.metrics.map { "\(Self.word($0.name)) \(Figures.fixed($0.value))" })
-                .joined(separator: "  ")
+            let metrics = output.metrics.map { "\(Self.word($0.name)) \(Figures.fixed($0.value))" }
+            return name + (loss + metrics).joined(separator: ", ")
         }
     }
 

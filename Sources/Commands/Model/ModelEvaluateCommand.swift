@@ -145,7 +145,8 @@ struct ModelEvaluateCommand: AsyncParsableCommand {
             throw CommandError(.doesNotHold, "the table has no \(split.rawValue) rows", hint: "try --split all")
         }
         let labels = rows.map { table.labels[Int($0)] }
-        let quality = try ModelQuality(judging: model.outputs(for: table, rows: rows, parameters: loaded.parameters), labels: labels,
+        let quality = try ModelQuality(
+            judging: model.outputs(for: table, rows: rows, parameters: loaded.parameters), labels: labels,
             study: study)
         let result = Result(
             sha256: loaded.sha256.hex, split: split, quality: quality,

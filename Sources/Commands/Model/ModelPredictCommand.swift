@@ -45,7 +45,7 @@ struct ModelPredictCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Write the lines to this file.", valueName: "file"))
     var csv: String?
 
-    @Option(help: "Whose arrays, for a local model: test, validation or training.")
+    @Option(help: "Whose arrays, for a local model: test, validation or train.")
     var split: DataPart = .test
 
     @Flag(help: "Name the inputs that moved each score most.")

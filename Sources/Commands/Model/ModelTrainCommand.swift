@@ -114,7 +114,7 @@ struct ModelTrainCommand: AsyncParsableCommand {
             ?? ProcessInfo.processInfo.activeProcessorCount
         let summary = try file.summary()
         let bytes = TrainingMemory.predictedBytes(
-            summary, stateVectors: file.training.optimizer.stateVectors, threads: threads)
+            summary, file.graph, stateVectors: file.training.optimizer.stateVectors, threads: threads)
         if let limit = memory?.bytes ?? TrainingMemory.availableBytes {
             try TrainingMemory.check(predictedBytes: bytes, limit: limit)
         }
@@ -163,7 +163,7 @@ struct ModelTrainCommand: AsyncParsableCommand {
         // The model is safe; a checkpoint that stays is only in the way of the next training.
         try? FileManager.default.removeItem(atPath: output + ".checkpoint")
         let test = try sets.test.map { try model.quality(on: $0, threads: threads) }
-        for line in test?.lines ?? [] { console.line("test  \(line)") }
+        for line in test?.lines ?? [] { console.line("test: \(line)") }
         console.line("wrote \(output), the parameters of epoch \(result.epoch)")
         return Result(
             output: output, epoch: result.epoch, trainingHash: file.hash.hex,
@@ -171,12 +171,12 @@ struct ModelTrainCommand: AsyncParsableCommand {
     }
 
     private static func show(_ report: EpochReport, _ pace: EpochPace, of epochs: Int, _ console: Console) {
-        let left = report.epoch < epochs ? "  \(Figures.seconds(pace.secondsLeft)) left" : ""
+        let left = report.epoch < epochs ? ", \(Figures.seconds(pace.secondsLeft)) left" : ""
         console.line(
-            "epoch \(report.epoch)/\(epochs)  loss \(Figures.fixed(report.loss, 4))  "
+            "epoch \(report.epoch)/\(epochs): loss \(Figures.fixed(report.loss, 4)), "
                 + "\(Figures.count(Int(min(pace.examplesPerSecond, 1e15)))) examples/s\(left)")
         for line in report.validation?.lines ?? [] {
-            console.line("validation  \(line)\(report.isBest ? "  best" : "")", indent: 2)
+            console.line("validation: \(line)\(report.isBest ? ", best so far" : "")", indent: 2)
         }
     }
 }

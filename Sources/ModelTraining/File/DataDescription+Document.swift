@@ -7,12 +7,13 @@ import NeuralNetworks
 
 extension DataDescription {
     private static let kinds = ["arrays", "table", "texts", "series"]
+    static let keys = kinds + ["validation", "test"]
 
     /// - Parameters:
     ///   - inputs: The names of the model's inputs, in its order.
     ///   - losses: The names of the outputs that have a loss; nil for the only one.
     init(_ reader: DocumentReader, inputs: [String], losses: [String?]) throws(DocumentError) {
-        let fields = try reader.fields(Self.kinds + ["validation", "test"])
+        let fields = try reader.fields(Self.keys)
         let named = Self.kinds.filter { fields[optional: $0] != nil }
         guard named.count == 1, let body = fields[optional: named[0]] else {
             throw reader.error("must name one source", hint: "one of: \(Self.kinds.joined(separator: ", "))")

@@ -59,7 +59,7 @@ package struct DataDescription: Hashable, Sendable {
 
 /// A part of the examples.
 package enum DataPart: String, CaseIterable, Sendable, Codable {
-    case training
+    case training = "train"
     case validation
     case test
 }

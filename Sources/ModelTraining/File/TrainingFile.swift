@@ -50,6 +50,8 @@ package struct TrainingFile: Sendable {
         let fields = try DocumentReader(document).fields(["model", "loss", "training", "data"])
         let (modelReader, dataReader) = (try fields.required("model"), try fields.required("data"))
         let lossReader = try fields.required("loss")
+        // Before the model, which may take its number of features from the data.
+        _ = try dataReader.fields(DataDescription.keys)
         let features = try Self.listedFeatures(dataReader)
         model = try Self.model(modelReader, features: features, load)
         graph = try Self.graph(model, features: features, dataReader)

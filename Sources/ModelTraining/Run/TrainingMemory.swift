@@ -10,17 +10,41 @@ package enum TrainingMemory {
     ///
     /// The parameters, the optimiser's state, a gradient for each worker, layers' outputs and their gradients for a
     /// batch; and copies of parameters and state: the ones to go on with, the best so far, and one checkpoint.
-    package static func predictedBytes(_ summary: ModelSummary, stateVectors: Int, threads: Int) -> Int {
-        let vector = MemoryLayout<Float>.stride.multipliedReportingOverflow(by: summary.parameters)
+    package static func predictedBytes(
+        _ summary: ModelSummary, _ graph: Graph, stateVectors: Int, threads: Int
+    ) -> Int {
+        let floatBytes = MemoryLayout<Float>.stride
+        let vector = floatBytes.multipliedReportingOverflow(by: summary.parameters)
+        let kept = floatBytes.multipliedReportingOverflow(by: keptFloats(graph))
+        guard !vector.overflow, !kept.overflow else { return .max }
         let copies = (threads - 1) + 3 + (1 + stateVectors)
         let parts = [
             vector.partialValue.multipliedReportingOverflow(by: copies),
             summary.activationBytes.multipliedReportingOverflow(by: 2),
+            kept.partialValue.multipliedReportingOverflow(by: summary.batchSize),
         ]
-        guard !vector.overflow, parts.allSatisfy({ !$0.overflow }) else { return .max }
+        guard parts.allSatisfy({ !$0.overflow }) else { return .max }
         return parts.reduce(summary.stateBytes) { sum, part in
             let (total, overflows) = sum.addingReportingOverflow(part.partialValue)
             return overflows ? .max : total
+        }
+    }
+
+    /// What layers keep of one example between the directions beside their outputs: gates and states of recurrent
+    /// layers, projections and probabilities of attention; with their gradients.
+    private static func keptFloats(_ graph: Graph) -> Int {
+        graph.nodes.reduce(0) { sum, node in
+            let shapes = node.inputs.map { graph.shapes[$0].sizes }
+            switch node.layer {
+            case let layer as any RecurrentLayer:
+                let directions = layer.isBidirectional ? 2 : 1
+                let perStep = directions * layer.layers * (type(of: layer).gateCount + 3) * layer.hidden
+                return sum + 2 * shapes[0][0] * perStep
+            case let layer as MultiHeadAttention:
+                let (steps, others) = (shapes[0][0], shapes[shapes.count - 1][0])
+                return sum + 2 * (layer.heads * steps * others + 4 * max(steps, others) * shapes[0][1])
+            default: return sum
+            }
         }
     }
 
