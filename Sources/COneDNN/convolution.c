@@ -21,7 +21,8 @@ static bool is_valid(const struct consilium_dnn_convolution *shape) {
     return is_good;
 }
 
-static struct operands operands_of(const struct consilium_dnn_convolution *shape, dnnl_data_type_t weight_type) {
+static struct operands operands_of(const struct consilium_dnn_convolution *shape, dnnl_data_type_t x_type,
+                                   dnnl_data_type_t y_type, dnnl_data_type_t weight_type) {
     static const dnnl_format_tag_t row_major[] = {dnnl_abc, dnnl_abcd, dnnl_abcde, dnnl_abcdef};
     struct operands result = {0};
     const int rank = shape->rank, grouped = shape->groups > 1;
@@ -38,9 +39,8 @@ static struct operands operands_of(const struct consilium_dnn_convolution *shape
         result.window.before[i] = shape->pad_before[i];
         result.window.after[i] = shape->pad_after[i];
     }
-    const dnnl_data_type_t type = cdnn_type(shape->type);
-    result.x = cdnn_desc_with_tag(2 + rank, x, type, cdnn_activation_tag(shape->source_layout, rank));
-    result.y = cdnn_desc_with_tag(2 + rank, y, type, cdnn_activation_tag(shape->target_layout, rank));
+    result.x = cdnn_desc_with_tag(2 + rank, x, x_type, cdnn_activation_tag(shape->source_layout, rank));
+    result.y = cdnn_desc_with_tag(2 + rank, y, y_type, cdnn_activation_tag(shape->target_layout, rank));
     result.weights = cdnn_desc_with_tag(2 + rank + grouped, w, weight_type, dnnl_format_tag_any);
     result.plain = cdnn_desc_with_tag(2 + rank + grouped, w, dnnl_f32, row_major[rank - 1 + grouped]);
     const dnnl_dims_t bias = {shape->out_channels};
@@ -70,7 +70,8 @@ static dnnl_primitive_desc_t describe(const struct consilium_dnn_convolution *sh
         cdnn_attributes(false, is_forward ? shape->activation : CONSILIUM_DNN_LINEAR);
     dnnl_primitive_desc_t hint = NULL;
     if (!is_forward) {
-        struct operands forward = operands_of(shape, cdnn_type(shape->type));
+        const dnnl_data_type_t type = cdnn_type(shape->type);
+        struct operands forward = operands_of(shape, type, type, type);
         hint = cdnn_describe_convolution(dnnl_forward_training, algorithm_of(shape), forward.x, forward.weights, NULL,
                                          forward.y, &forward.window, NULL, attributes);
         free_operands(forward);
@@ -87,8 +88,11 @@ static consilium_dnn_primitive *make(const struct consilium_dnn_convolution *sha
                                      const struct cdnn_buffer *buffers, int count) {
     if (!cdnn_engine() || !is_valid(shape)) return NULL;
     const bool is_gradient = pass == dnnl_backward_weights;
+    const dnnl_data_type_t type = cdnn_type(shape->type), result_type = cdnn_type(shape->result_type);
     // Weight gradients are summed over workers and steps: float32 also where the activations are bfloat16.
-    struct operands operands = operands_of(shape, is_gradient ? dnnl_f32 : cdnn_type(shape->type));
+    struct operands operands =
+        operands_of(shape, pass == dnnl_backward_data ? result_type : type,
+                    pass == dnnl_forward_training ? result_type : type, is_gradient ? dnnl_f32 : type);
     consilium_dnn_primitive *result = cdnn_assemble(describe(shape, pass, &operands), buffers, count);
     result = cdnn_with_packing(result, is_gradient ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, operands.plain);
     free_operands(operands);

@@ -49,90 +49,53 @@ package struct ConvolutionShape: Hashable, Sendable {
 /// One convolution of a worker: the primitives for each number of examples, and its weights in their layouts.
 ///
 /// A step is ``begin(weights:bias:)``, any number of passes over parts of the batch, ``finish(weightGradient:biasGradient:)``.
+/// What is given and returned is float32 in every precision.
 package final class Convolution {
     package let shape: ConvolutionShape
     private let scratch: Scratch
     private let usesLibrary: Bool
-    private var variants: [Variant] = []
+    private let precision: ConvolutionPrecision
+    private var variants: [ConvolutionPasses] = []
     private var weights: Floats?
     private var bias: Floats?
     private var version = 0
     private let biasTotal: FloatBuffer
     private let biasFresh: FloatBuffer
     private let plain: FloatBuffer
-
-    /// The primitives for one number of examples. Packed weights are made when first used after a change.
-    private final class Variant {
-        let examples: Int
-        let forward: Primitive?
-        let backwardData: Primitive?
-        let backwardWeights: Primitive?
-        let forwardWeights: FloatBuffer
-        let backwardDataWeights: FloatBuffer
-        let fresh: FloatBuffer
-        let total: FloatBuffer
-        var forwardVersion = -1
-        var backwardVersion = -1
-        var hasTotal = false
-
-        init(_ shape: ConvolutionShape, examples: Int, isTraining: Bool, wantsInputGradient: Bool, scratch: Scratch) {
-            self.examples = examples
-            var request = shape.request(examples: examples)
-            let winograd = shape.suitsWinograd
-            func make(_ maker: (UnsafePointer<consilium_dnn_convolution>?) -> OpaquePointer?) -> Primitive? {
-                request.winograd = winograd
-                if let primitive = unsafe Primitive(maker(&request), scratch: scratch) { return primitive }
-                request.winograd = false
-                return unsafe Primitive(maker(&request), scratch: scratch)
-            }
-            forward = unsafe make(consilium_dnn_make_convolution_forward)
-            backwardData =
-                isTraining && wantsInputGradient ? unsafe make(consilium_dnn_make_convolution_backward_data) : nil
-            backwardWeights = isTraining ? unsafe make(consilium_dnn_make_convolution_backward_weights) : nil
-            func buffer(_ primitive: Primitive?) -> FloatBuffer {
-                FloatBuffer(count: ((primitive?.packedByteCount ?? 0) + 3) / 4)
-            }
-            forwardWeights = buffer(forward)
-            backwardDataWeights = buffer(backwardData)
-            fresh = buffer(backwardWeights)
-            total = buffer(backwardWeights)
-        }
-    }
+    /// The window as the portable loops take it, and the floats of scratch that they need.
+    private let portableWindow: consilium_window
+    private let columnCount: Int
 
     private let isTraining: Bool
     private let wantsInputGradient: Bool
 
     package init(
-        _ shape: ConvolutionShape, isTraining: Bool, wantsInputGradient: Bool, scratch: Scratch, kernels: KernelSet
+        _ shape: ConvolutionShape, isTraining: Bool, wantsInputGradient: Bool, scratch: Scratch, kernels: KernelSet,
+        precision: ConvolutionPrecision = ConvolutionPrecision(.float32)
     ) {
         precondition(
             shape.inputChannels % shape.groups == 0 && shape.outputChannels % shape.groups == 0,
             "channels are not a multiple of the groups")
         self.shape = shape
         self.scratch = scratch
+        self.precision = precision
         self.isTraining = isTraining
         self.wantsInputGradient = wantsInputGradient
         usesLibrary = kernels == .fastest && DeepNeuralNetworkLibrary.isBuilt
         biasTotal = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
         biasFresh = FloatBuffer(count: shape.hasBias && isTraining ? shape.outputChannels : 0)
         plain = FloatBuffer(count: isTraining ? shape.weightCount : 0)
+        var window = shape.window.portable
+        columnCount = unsafe consilium_convolution_scratch(&window, shape.groups, shape.inputChannels)
+        portableWindow = window
         if !usesLibrary {
             precondition(shape.sourceLayout == .plain && shape.targetLayout == .plain, "portable loops are plain")
             scratch.reserve(floats: columnCount)
         }
     }
 
-    private var columnCount: Int {
-        var window = shape.window.portable
-        return unsafe consilium_convolution_scratch(&window, shape.groups, shape.inputChannels)
-    }
-
     /// The library's names for the primitives so far.
-    package var implementations: [String] {
-        variants.flatMap { variant in
-            [variant.forward, variant.backwardData, variant.backwardWeights].compactMap { $0?.implementation }
-        }
-    }
+    package var implementations: [String] { variants.flatMap(\.implementations) }
 
     /// Begins a step with these weights `[out, in/groups, kernel…]` and bias `[out]`, which must not change until its end.
     package func begin(weights: Floats, bias: Floats?) {
@@ -151,28 +114,39 @@ package final class Convolution {
         precondition(
             x.count == examples * shape.sourceCount && y.count == examples * shape.targetCount, "shapes disagree")
         guard usesLibrary else { return forwardPortable(x, weights, examples, y) }
-        let variant = variant(examples)
-        guard let primitive = variant.forward else { preconditionFailure("oneDNN has no such convolution: \(shape)") }
-        if variant.forwardVersion != version {
-            unsafe primitive.pack(weights, into: variant.forwardWeights.floats.start)
-            variant.forwardVersion = version
+        guard let pass = variant(examples).forward else {
+            preconditionFailure("oneDNN has no such convolution: \(shape)")
         }
-        unsafe primitive.run(x.start, variant.forwardWeights.floats.start, bias?.start, y.start)
+        unsafe pass.primitive.run(
+            pass.operand(x, scratch.operands.0), pass.packedWeights(weights, version: version), bias?.start, y.start)
+    }
+
+    /// Both gradients: adds to the step's sums as ``backwardWeights(_:gradient:examples:)`` does, and overwrites dx where
+    /// it is given.
+    package func backward(_ x: Floats, gradient dy: Floats, examples: Int, into dx: Floats?) {
+        backwardWeights(x, gradient: dy, examples: examples)
+        guard let dx else { return }
+        let isConverted = usesLibrary && variant(examples).backwardWeights?.precision == .bfloat16
+        backwardData(dy, isConverted: isConverted, examples: examples, into: dx)
     }
 
     /// dx[c, q] = Σ w[o, c, i]·dy[o, p] over the windows p that hold q at place i.
     package func backwardData(_ dy: Floats, examples: Int, into dx: Floats) {
+        backwardData(dy, isConverted: false, examples: examples, into: dx)
+    }
+
+    /// - Parameter isConverted: Whether the weight gradient has just converted dy.
+    private func backwardData(_ dy: Floats, isConverted: Bool, examples: Int, into dx: Floats) {
         guard let weights else { preconditionFailure("backward before begin") }
         precondition(
             dx.count == examples * shape.sourceCount && dy.count == examples * shape.targetCount, "shapes disagree")
         guard usesLibrary else { return backwardDataPortable(dy, weights, examples, dx) }
-        let variant = variant(examples)
-        guard let primitive = variant.backwardData else { preconditionFailure("no input gradient: \(shape)") }
-        if variant.backwardVersion != version {
-            unsafe primitive.pack(weights, into: variant.backwardDataWeights.floats.start)
-            variant.backwardVersion = version
-        }
-        unsafe primitive.run(dy.start, variant.backwardDataWeights.floats.start, dx.start)
+        guard let pass = variant(examples).backwardData else { preconditionFailure("no input gradient: \(shape)") }
+        let memory = scratch.operands.1
+        let gradient =
+            unsafe isConverted && pass.precision == .bfloat16
+            ? memory.current(count: dy.count) : pass.operand(dy, memory)
+        unsafe pass.primitive.run(gradient, pass.packedWeights(weights, version: version), dx.start)
     }
 
     /// Adds dw[o, c, i] = Σ dy[o, p]·x[c, window(p, i)] and dbias[o] = Σ dy[o, p] of these examples to the step's sums.
@@ -184,13 +158,19 @@ package final class Convolution {
                 x, dy, examples, weights: plain.floats, bias: shape.hasBias ? biasTotal.floats : nil)
         }
         let variant = variant(examples)
-        guard let primitive = variant.backwardWeights else { preconditionFailure("no weight gradient: \(shape)") }
-        let target = variant.hasTotal ? variant.fresh.floats : variant.total.floats
+        guard let pass = variant.backwardWeights else { preconditionFailure("no weight gradient: \(shape)") }
+        let target = variant.hasTotal ? variant.fresh.floats : pass.packed.floats
         let bias = shape.hasBias ? biasFresh.floats : nil
-        unsafe primitive.run(x.start, dy.start, target.start, bias?.start)
-        if variant.hasTotal { Tensors.add(target, to: variant.total.floats) }
+        run(pass, x, dy, weights: target, bias: bias)
+        if variant.hasTotal { Tensors.add(target, to: pass.packed.floats) }
         if let bias { Tensors.add(bias, to: biasTotal.floats) }
         variant.hasTotal = true
+    }
+
+    /// The weight gradient of these examples, overwritten.
+    private func run(_ pass: ConvolutionPass, _ x: Floats, _ dy: Floats, weights: Floats, bias: Floats?) {
+        unsafe pass.primitive.run(
+            pass.operand(x, scratch.operands.0), pass.operand(dy, scratch.operands.1), weights.start, bias?.start)
     }
 
     /// Floats of one patient's gradient of weights and bias, as ``patientGradient(_:gradient:examples:into:)`` leaves it.
@@ -212,10 +192,12 @@ package final class Convolution {
             gradient.fill(with: 0)
             return addGradientPortable(x, dy, examples, weights: weights, bias: shape.hasBias ? bias : nil)
         }
-        guard let primitive = variant(examples).backwardWeights else {
+        guard let pass = variant(examples).backwardWeights else {
             preconditionFailure("no weight gradient: \(shape)")
         }
-        unsafe primitive.run(x.start, dy.start, weights.start, shape.hasBias ? bias.start : nil)
+        // Else the library would write behind the end: the room is that of one example's layout.
+        precondition(pass.packed.count == weightCount, "a gradient of another size: \(shape), \(examples) examples")
+        run(pass, x, dy, weights: weights, bias: shape.hasBias ? bias : nil)
     }
 
     /// Adds factor·(a patient's gradient of so many examples) to the step's sums.
@@ -224,9 +206,12 @@ package final class Convolution {
         let weightCount = gradient.count - (shape.hasBias ? shape.outputChannels : 0)
         if usesLibrary {
             let variant = variant(examples)
-            if !variant.hasTotal { variant.total.clear() }
+            guard let total = variant.backwardWeights?.packed.floats else {
+                preconditionFailure("no weight gradient: \(shape)")
+            }
+            if !variant.hasTotal { total.fill(with: 0) }
             variant.hasTotal = true
-            Tensors.add(factor, times: gradient[0..<weightCount], to: variant.total.floats)
+            Tensors.add(factor, times: gradient[0..<weightCount], to: total)
         } else {
             Tensors.add(factor, times: gradient[0..<weightCount], to: plain.floats)
         }
@@ -237,7 +222,8 @@ package final class Convolution {
     package func finish(weightGradient: Floats, biasGradient: Floats?) {
         if usesLibrary {
             for variant in variants where variant.hasTotal {
-                unsafe variant.backwardWeights?.unpack(variant.total.floats.start, into: plain.floats)
+                guard let pass = variant.backwardWeights else { continue }
+                unsafe pass.primitive.unpack(pass.packed.floats.start, into: plain.floats)
                 Tensors.add(plain.floats, to: weightGradient)
             }
         } else {
@@ -246,10 +232,11 @@ package final class Convolution {
         if let biasGradient { Tensors.add(biasTotal.floats, to: biasGradient) }
     }
 
-    private func variant(_ examples: Int) -> Variant {
+    private func variant(_ examples: Int) -> ConvolutionPasses {
         for variant in variants where variant.examples == examples { return variant }
-        let variant = Variant(
-            shape, examples: examples, isTraining: isTraining, wantsInputGradient: wantsInputGradient, scratch: scratch)
+        let variant = ConvolutionPasses(
+            shape, examples: examples, isTraining: isTraining, wantsInputGradient: wantsInputGradient, precision,
+            scratch: scratch)
         variants.append(variant)
         return variant
     }
@@ -258,7 +245,7 @@ package final class Convolution {
 // The portable loops, one example at a time.
 extension Convolution {
     private func forwardPortable(_ x: Floats, _ weights: Floats, _ examples: Int, _ y: Floats) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             let (source, target) = (
@@ -273,7 +260,7 @@ extension Convolution {
     }
 
     private func backwardDataPortable(_ dy: Floats, _ weights: Floats, _ examples: Int, _ dx: Floats) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             unsafe consilium_convolution_backward_data(
@@ -286,7 +273,7 @@ extension Convolution {
     private func addGradientPortable(
         _ x: Floats, _ dy: Floats, _ examples: Int, weights: Floats, bias: Floats?
     ) {
-        var window = shape.window.portable
+        var window = portableWindow
         let columns = scratch.floats(columnCount)
         for example in 0..<examples {
             unsafe consilium_convolution_backward_weights(
@@ -299,7 +286,7 @@ extension Convolution {
 }
 
 extension ConvolutionShape {
-    fileprivate func request(examples: Int) -> consilium_dnn_convolution {
+    func request(examples: Int) -> consilium_dnn_convolution {
         var request = consilium_dnn_convolution()
         request.rank = Int32(window.rank)
         (request.n, request.groups) = (Int64(examples), Int64(groups))

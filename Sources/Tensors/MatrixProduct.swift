@@ -58,19 +58,33 @@ package struct ProductShape: Hashable, Sendable {
 /// call and blocking cost more than they gain.
 package final class MatrixProduct {
     package let shape: ProductShape
+    private let scratch: Scratch
     private let primitive: Primitive?
+    /// In which type the primitive reads a and b.
+    private let precision: Precision
     private var packed = FloatBuffer(count: 0)
     private var isPacked = false
 
     /// Below this many operations the own loop is used.
     package static let smallestLibraryProduct = 2_000_000
 
+    /// - Parameter precision: bfloat16 holds for products that the library computes.
     /// - Precondition: Every dimension is positive.
-    package init(_ shape: ProductShape, scratch: Scratch, kernels: KernelSet) {
+    package init(
+        _ shape: ProductShape, scratch: Scratch, kernels: KernelSet, precision: Precision = .float32
+    ) {
         precondition(shape.batch > 0 && shape.m > 0 && shape.k > 0 && shape.n > 0, "an empty product")
         self.shape = shape
+        self.scratch = scratch
         let usesLibrary = kernels == .fastest && (shape.operations >= Self.smallestLibraryProduct || shape.packsB)
-        primitive = usesLibrary ? Self.makePrimitive(shape, scratch: scratch) : nil
+        func make(_ precision: Precision) -> Primitive? {
+            usesLibrary ? Self.makePrimitive(shape, precision, scratch: scratch) : nil
+        }
+        if precision == .bfloat16, let primitive = make(.bfloat16), !primitive.isReference {
+            (self.primitive, self.precision) = (primitive, .bfloat16)
+        } else {
+            (self.primitive, self.precision) = (make(.float32), .float32)
+        }
         if shape.packsB, let primitive {
             packed = FloatBuffer(count: (primitive.packedByteCount + 3) / 4)
         }
@@ -89,13 +103,27 @@ package final class MatrixProduct {
     }
 
     /// c = f(a·b + bias). With a packed b, `b` must be what ``pack(_:)`` was given.
-    package func run(_ a: Floats, _ b: Floats, bias: Floats? = nil, into c: Floats) {
+    ///
+    /// - Parameter copies: Where the bfloat16 forms of a and b are kept for other products that read them.
+    package func run(
+        _ a: Floats, _ b: Floats, copies: (a: Bfloat16Copy?, b: Bfloat16Copy?) = (nil, nil), bias: Floats? = nil,
+        into c: Floats
+    ) {
         precondition(
             isPacked == shape.packsB && a.count >= shape.aExtent && b.count >= shape.bExtent && c.count >= shape.cExtent
                 && (bias?.count ?? 0) == (shape.hasBias ? shape.n : 0), "product: shapes disagree")
         guard let primitive else { return runOwnLoop(a, b, bias, c) }
-        let second = unsafe shape.packsB ? packed.floats.start : b.start
-        unsafe primitive.run(a.start, second, bias?.start, c.start)
+        if precision == .float32 {
+            let second = unsafe shape.packsB ? packed.floats.start : b.start
+            unsafe primitive.run(a.start, second, bias?.start, c.start)
+        } else {
+            let first = unsafe copies.a?.start(of: a) ?? scratch.operands.0.convert(a[0..<shape.aExtent])
+            let second =
+                unsafe shape.packsB
+                ? UnsafeMutableRawPointer(packed.floats.start)
+                : copies.b?.start(of: b) ?? scratch.operands.1.convert(b[0..<shape.bExtent])
+            unsafe primitive.run(first, second, bias?.start, c.start)
+        }
     }
 
     private func runOwnLoop(_ a: Floats, _ b: Floats, _ bias: Floats?, _ c: Floats) {
@@ -123,8 +151,9 @@ package final class MatrixProduct {
         }
     }
 
-    private static func makePrimitive(_ s: ProductShape, scratch: Scratch) -> Primitive? {
+    private static func makePrimitive(_ s: ProductShape, _ precision: Precision, scratch: Scratch) -> Primitive? {
         var request = consilium_dnn_matmul()
+        (request.a_type, request.w_type, request.c_type) = (precision.code, precision.code, Precision.float32.code)
         (request.batch, request.m, request.k, request.n) = (Int64(s.batch), Int64(s.m), Int64(s.k), Int64(s.n))
         (request.a_batch, request.w_batch) = (Int64(s.aBatchStride), Int64(s.bBatchStride))
         (request.c_batch, request.c_row) = (Int64(s.cBatchStride), Int64(s.cRowStride))
@@ -145,18 +174,23 @@ package final class ProductFamily {
     private let shape: (Int) -> ProductShape
     private let scratch: Scratch
     private let kernels: KernelSet
+    private let precision: Precision
     private var members: [(count: Int, product: MatrixProduct)] = []
 
-    package init(scratch: Scratch, kernels: KernelSet, shape: @escaping (_ count: Int) -> ProductShape) {
+    package init(
+        scratch: Scratch, kernels: KernelSet, precision: Precision = .float32,
+        shape: @escaping (_ count: Int) -> ProductShape
+    ) {
         self.shape = shape
         self.scratch = scratch
         self.kernels = kernels
+        self.precision = precision
     }
 
     /// The product for `count` rows.
     package func callAsFunction(_ count: Int) -> MatrixProduct {
         for member in members where member.count == count { return member.product }
-        let product = MatrixProduct(shape(count), scratch: scratch, kernels: kernels)
+        let product = MatrixProduct(shape(count), scratch: scratch, kernels: kernels, precision: precision)
         members.append((count, product))
         return product
     }

@@ -20,6 +20,11 @@ package final class Pooling {
     private let isTraining: Bool
     private let scratch: Scratch
     private let usesLibrary: Bool
+    /// The window as the portable loops take it.
+    private let portableWindow: consilium_window
+    /// Whether the library gets one example at a time: its places of the maxima, a byte each, fill no whole floats there, and
+    /// backward may be given other parts of a share than forward.
+    private var runsOneByOne = false
     private var variants: [(examples: Int, forward: Primitive, backward: Primitive?)] = []
 
     package init(
@@ -28,6 +33,7 @@ package final class Pooling {
     ) {
         self.kind = kind
         self.window = window
+        portableWindow = window.portable
         self.channels = channels
         self.layout = layout
         self.isTraining = isTraining
@@ -35,7 +41,10 @@ package final class Pooling {
         // A window of more than 255 places needs four bytes a place there; the global ones are averages.
         usesLibrary = kernels == .fastest && DeepNeuralNetworkLibrary.isBuilt
         precondition(usesLibrary || layout == .plain, "portable loops are plain")
-        if usesLibrary { _ = variant(1) }
+        if usesLibrary {
+            let bytes = variant(1).forward.workspaceByteCount
+            runsOneByOne = isTraining && kind == .maximum && bytes % MemoryLayout<Float>.stride != 0
+        }
     }
 
     package var sourceCount: Int { channels * window.inputPositions }
@@ -56,9 +65,14 @@ package final class Pooling {
             x.count == examples * sourceCount && y.count == examples * targetCount
                 && (workspace?.count ?? 0) >= examples * workspaceCount, "pooling: shapes disagree")
         if usesLibrary {
-            return unsafe variant(examples).forward.run(x.start, y.start, workspace?.start)
+            forEachCall(examples) { variant, rows in
+                unsafe variant.forward.run(
+                    x.rows(rows, width: sourceCount).start, y.rows(rows, width: targetCount).start,
+                    workspace?.rows(rows, width: workspaceCount).start)
+            }
+            return
         }
-        var window = window.portable
+        var window = portableWindow
         for e in 0..<examples {
             let (source, target) = (
                 x.rows(e..<e + 1, width: sourceCount), y.rows(e..<e + 1, width: targetCount)
@@ -80,9 +94,14 @@ package final class Pooling {
             isTraining && dx.count == examples * sourceCount && dy.count == examples * targetCount
                 && (workspace?.count ?? 0) >= examples * workspaceCount, "pooling: shapes disagree")
         if usesLibrary {
-            return unsafe variant(examples).backward?.run(dy.start, dx.start, workspace?.start) ?? ()
+            forEachCall(examples) { variant, rows in
+                unsafe variant.backward?.run(
+                    dy.rows(rows, width: targetCount).start, dx.rows(rows, width: sourceCount).start,
+                    workspace?.rows(rows, width: workspaceCount).start)
+            }
+            return
         }
-        var window = window.portable
+        var window = portableWindow
         for e in 0..<examples {
             let (source, target) = (
                 dy.rows(e..<e + 1, width: targetCount), dx.rows(e..<e + 1, width: sourceCount)
@@ -96,6 +115,15 @@ package final class Pooling {
                 unsafe consilium_average_pool_backward(&window, channels, countsPadding, source.start, target.start)
             }
         }
+    }
+
+    /// Calls `body` with the examples of each call of the library.
+    private func forEachCall(
+        _ examples: Int,
+        _ body: (_ variant: (examples: Int, forward: Primitive, backward: Primitive?), Range<Int>) -> Void
+    ) {
+        guard runsOneByOne else { return body(variant(examples), 0..<examples) }
+        for example in 0..<examples { body(variant(1), example..<example + 1) }
     }
 
     /// The workspace as the portable kernels use it: one 32-bit place for each output.

@@ -20,6 +20,8 @@ import COneDNN
 
     /// The library's name of the implementation it chose.
     var implementation: String { unsafe String(cString: consilium_dnn_implementation(primitive)) }
+    /// Whether the library has nothing better than its reference code for this, which is a thousand times slower.
+    var isReference: Bool { implementation.hasPrefix("ref") }
     var packedByteCount: Int { unsafe consilium_dnn_packed_bytes(primitive) }
     var workspaceByteCount: Int { unsafe consilium_dnn_workspace_bytes(primitive) }
 

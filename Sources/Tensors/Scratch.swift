@@ -8,6 +8,9 @@
 @safe package final class Scratch {
     private var memory = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
+    /// Operands of one product or convolution as bfloat16, where nobody keeps a copy.
+    let operands = (Bfloat16Memory(), Bfloat16Memory())
+
     package init() {}
 
     deinit { unsafe memory.deallocate() }
@@ -21,7 +24,9 @@
 
     package func reserve(floats: Int) { reserve(bytes: floats * MemoryLayout<Float>.stride) }
 
-    package var byteCount: Int { unsafe memory.count }
+    package var byteCount: Int {
+        unsafe memory.count + operands.0.byteCount + operands.1.byteCount
+    }
 
     var start: UnsafeMutableRawPointer? { unsafe memory.baseAddress }
 

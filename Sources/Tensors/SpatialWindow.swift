@@ -11,6 +11,8 @@ package struct SpatialWindow: Hashable, Sendable {
     package let dilation: [Int]
     package let padBefore: [Int]
     package let padAfter: [Int]
+    /// The positions of the output in each dimension.
+    package let output: [Int]
 
     /// - Precondition: One to three dimensions, all arrays of that length, and an output of at least one position.
     package init(
@@ -23,16 +25,12 @@ package struct SpatialWindow: Hashable, Sendable {
         self.dilation = dilation
         self.padBefore = padBefore
         self.padAfter = padAfter
-        precondition(output.allSatisfy { $0 > 0 }, "a window larger than its input")
-    }
-
-    /// The positions of the output in each dimension.
-    package var output: [Int] {
-        input.indices.map {
+        output = input.indices.map {
             let covered = (kernel[$0] - 1) * dilation[$0] + 1
             let room = input[$0] + padBefore[$0] + padAfter[$0] - covered
             return room < 0 ? 0 : room / stride[$0] + 1
         }
+        precondition(output.allSatisfy { $0 > 0 }, "a window larger than its input")
     }
 
     package var rank: Int { input.count }

@@ -50,9 +50,7 @@ struct TrainBench: ParsableCommand {
         guard TrainingCase.names.contains(self.case) else {
             throw ValidationError("there is no case of that name: \(TrainingCase.names.joined(separator: ", "))")
         }
-        guard precision == "fp32" else {
-            throw ValidationError("the precision is fp32; bf16 is not built yet")
-        }
+        guard ["fp32", "bf16"].contains(precision) else { throw ValidationError("the precision is fp32 or bf16") }
         guard threads >= 1, seconds > 0, dropout >= 0, dropout < 1 else {
             throw ValidationError("threads and seconds are above 0, dropout is in 0 ..< 1")
         }
@@ -63,6 +61,7 @@ struct TrainBench: ParsableCommand {
         guard let network = try TrainingCase(self.case, dropout: dropout) else { return }
         var options = Engine.Options(batchSize: network.batch, threads: threads)
         options.isPrivate = self.private
+        options.precision = precision == "bf16" ? .bfloat16 : .float32
         let engine = try Engine(network.graph, objective: Objective(SoftmaxCrossEntropy()), options)
         engine.parameters.copy(from: network.graph.initialParameters(seed: 1), at: 0)
         let key: [UInt8]? = self.private ? RandomSource.system.bytes(KeyedStream.keyBytes) : nil

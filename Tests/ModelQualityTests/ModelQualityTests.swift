@@ -38,7 +38,8 @@ struct ModelQualityTests {
                     let scaled = Standardization(features, width: 30, rows: training).apply(features)
                     let examples = Examples(count: labels.count, inputs: [.floats(scaled)], targets: [labels])
                     let parameters = try QualityRun.train(
-                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 3e-3, seed: seed)
+                        graph, examples.selecting(training), epochs: 30, batchSize: 32, rate: 1e-3, weightDecay: 0.1,
+                        seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 2)
         }
@@ -66,9 +67,10 @@ struct ModelQualityTests {
             ])
         let areas = try QualityRun.seeds.map { seed in
             let parameters = try QualityRun.train(
-                graph, SigmoidCrossEntropy(), training, epochs: QualityRun.isFull ? 12 : 2, batchSize: 64, rate: 3e-3,
+                graph, training, loss: SigmoidCrossEntropy(), epochs: QualityRun.isFull ? 12 : 2, batchSize: 64,
+                rate: 3e-3,
                 seed: seed)
-            let probabilities = try QualityRun.predict(graph, parameters, test, SigmoidCrossEntropy())
+            let probabilities = try QualityRun.predict(graph, parameters, test, loss: SigmoidCrossEntropy())
             let metrics = PredictionMetrics.binary(probabilities: probabilities, labels: test.targets[0])
             return try #require(metrics.auc)
         }
@@ -84,17 +86,19 @@ struct ModelQualityTests {
         let graph = try Graph(
             input: Shape([1, 140]),
             layers: [
-                Convolve(32, kernel: [7], padding: .same, activation: .relu),
-                Pool(.maximum, kernel: [2]), Convolve(32, kernel: [5], padding: .same, activation: .relu),
-                Pool(.maximum, kernel: [2]), Convolve(64, kernel: [3], padding: .same, activation: .relu),
-                Pool.globalAverage, Reshape.flatten, Dropout(0.3), Dense(5),
+                Convolve(32, kernel: [7], padding: .same, bias: false), BatchNorm(relu: true),
+                Pool(.maximum, kernel: [2]), Convolve(64, kernel: [5], padding: .same, bias: false),
+                BatchNorm(relu: true), Pool(.maximum, kernel: [2]),
+                Convolve(64, kernel: [3], padding: .same, bias: false), BatchNorm(relu: true), Pool.globalAverage,
+                Reshape.flatten, Dropout(0.5), Dense(5),
             ])
         let accuracies = try QualityRun.seeds.map { seed in
             try crossValidated(
                 classes: labels.map { Int($0) }, seed: seed,
                 judge: { training, test in
                     let parameters = try QualityRun.train(
-                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 2e-3, seed: seed)
+                        graph, examples.selecting(training), epochs: 60, batchSize: 32, rate: 2e-3, weightDecay: 0.05,
+                        seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 5)
         }
@@ -126,7 +130,7 @@ struct ModelQualityTests {
                             GRU(48, bidirectional: true), MaxOverTime(), Dropout(0.5), Dense(5),
                         ])
                     let parameters = try QualityRun.train(
-                        graph, SoftmaxCrossEntropy(labelSmoothing: 0.1), examples.selecting(training),
+                        graph, examples.selecting(training), loss: SoftmaxCrossEntropy(labelSmoothing: 0.1),
                         epochs: QualityRun.isFull ? 12 : 3, batchSize: 32, rate: 3e-3, largestNorm: 1, seed: seed)
                     return try QualityRun.predict(graph, parameters, examples.selecting(test))
                 }, classCount: 5)

@@ -18,7 +18,7 @@ enum QualityRun {
 
     /// Trains with Adam and a warm-up to a cosine; returns the parameters.
     static func train(
-        _ graph: Graph, _ loss: any Loss = SoftmaxCrossEntropy(), _ examples: Examples, epochs: Int, batchSize: Int,
+        _ graph: Graph, _ examples: Examples, loss: any Loss = SoftmaxCrossEntropy(), epochs: Int, batchSize: Int,
         rate: Double, weightDecay: Double = 0.01, largestNorm: Double? = nil, seed: UInt64
     ) throws -> [Float] {
         let steps = epochs * LocalTraining.stepsPerEpoch(examples: examples.count, batchSize: batchSize)
@@ -35,7 +35,7 @@ enum QualityRun {
 
     /// The class probabilities of each example, `[examples, classes]`.
     static func predict(
-        _ graph: Graph, _ parameters: [Float], _ examples: Examples, _ loss: any Loss = SoftmaxCrossEntropy()
+        _ graph: Graph, _ parameters: [Float], _ examples: Examples, loss: any Loss = SoftmaxCrossEntropy()
     ) throws -> [Float] {
         try Predictor(graph, objective: Objective(loss), examples: examples.count, threads: threads)
             .predictions(parameters, examples)[0]

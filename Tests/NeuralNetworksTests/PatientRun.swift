@@ -21,7 +21,8 @@ struct PatientRun {
     ///   - rowsOfPatients: How many examples each patient has, in order.
     init(
         _ graph: Graph, parameters: [String: [Float]], inputs: [Float], lengths: [Int]? = nil, targets: [Int],
-        rowsOfPatients: [Int], bound: Double, capacity: Int? = nil, kernels: KernelSet
+        rowsOfPatients: [Int], bound: Double, capacity: Int? = nil, kernels: KernelSet,
+        precision: Precision = .float32
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -31,7 +32,7 @@ struct PatientRun {
             }
         }
         var options = Plan.Options(capacity: capacity ?? targets.count, isTraining: true)
-        (options.isPrivate, options.kernels) = (true, kernels)
+        (options.isPrivate, options.kernels, options.precision) = (true, kernels, precision)
         options.largestPatient = rowsOfPatients.max() ?? 1
         let plan = Plan(graph, options, parameters: flat.floats, gradients: gradient.floats)
         let range = 0..<targets.count

@@ -10,7 +10,7 @@ import Testing
     /// Runs the layer of one golden file and compares output, input gradient and parameter gradients.
     static func check(
         _ name: String, _ golden: GoldenVectors.Case, input: Shape, nodes: [Node], edge: Int? = nil,
-        kernels: KernelSet
+        kernels: KernelSet, precision: Precision = .float32
     ) throws {
         let file = golden.file
         let graph = try Graph(inputs: [input], nodes: nodes, outputs: [edge ?? nodes.count])
@@ -20,17 +20,19 @@ import Testing
         let lengths = golden.numbers("lengths")?.map { Int($0) }
         let run = PlanRun(
             graph, parameters: parameters, inputs: [try file.floats("input.0")], lengths: lengths,
-            cotangent: try file.floats("cotangent"), examples: examples, kernels: kernels)
-        #expect(GoldenVectors.agree(run.outputs, try file.values("output")), "\(name) output, \(kernels)")
+            cotangent: try file.floats("cotangent"), examples: examples, kernels: kernels,
+            precision: precision)
+        #expect(GoldenVectors.agree(run.outputs, try file.values("output"), precision), "\(name) output, \(kernels)")
         if !input.holdsTokens {
             #expect(
-                GoldenVectors.agree(run.inputGradient, try file.values("grad.input.0")),
+                GoldenVectors.agree(run.inputGradient, try file.values("grad.input.0"), precision),
                 "\(name) input gradient, \(kernels)")
         }
         for slice in graph.slices {
             #expect(
                 GoldenVectors.agree(
-                    run.gradients[slice.name] ?? [], try file.values("grad.param." + withoutPrefix(slice.name))),
+                    run.gradients[slice.name] ?? [], try file.values("grad.param." + withoutPrefix(slice.name)),
+                    precision),
                 "\(name) gradient of \(slice.name), \(kernels)")
         }
     }
@@ -44,16 +46,18 @@ import Testing
         Shape(Array(try file.tensor("input.0").shape.dropFirst()))
     }
 
-    @Test(arguments: KernelSet.all) func denseLayersMatchPyTorch(kernels: KernelSet) throws {
+    @Test(arguments: KernelSet.all, [Precision.float32, .bfloat16])
+    func denseLayersMatchPyTorch(kernels: KernelSet, precision: Precision) throws {
         try GoldenVectors.forEach(["dense"]) { name, golden in
             let units = try golden.file.tensor("param.weight").shape[0]
             try Self.check(
                 name, golden, input: try Self.shape(golden.file), nodes: [Node("l", Dense(units), inputs: [0])],
-                kernels: kernels)
+                kernels: kernels, precision: precision)
         }
     }
 
-    @Test(arguments: KernelSet.all) func convolutionsMatchPyTorch(kernels: KernelSet) throws {
+    @Test(arguments: KernelSet.all, [Precision.float32, .bfloat16])
+    func convolutionsMatchPyTorch(kernels: KernelSet, precision: Precision) throws {
         let names = [
             "conv1d_same", "conv2d_1x1", "conv2d_depthwise", "conv2d_dilated", "conv2d_groups", "conv2d_same",
             "conv2d_stride2", "conv2d_valid", "conv3d",
@@ -70,7 +74,7 @@ import Testing
                 groups: Int(golden.number("groups") ?? 1))
             try Self.check(
                 name, golden, input: try Self.shape(golden.file), nodes: [Node("l", layer, inputs: [0])],
-                kernels: kernels)
+                kernels: kernels, precision: precision)
         }
     }
 

@@ -27,7 +27,7 @@ struct PlanRun {
     init(
         _ graph: Graph, parameters: [String: [Float]], inputs: [[Float]], lengths: [Int]? = nil, cotangent: [Float],
         examples: Int, capacity: Int? = nil, kernels: KernelSet = .fastest,
-        step: Step? = nil
+        precision: Precision = .float32, step: Step? = nil
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -38,7 +38,7 @@ struct PlanRun {
             for (place, value) in values.enumerated() { flat.floats[slice.offset + place] = value }
         }
         var options = Plan.Options(capacity: capacity ?? examples, isTraining: true)
-        options.kernels = kernels
+        (options.kernels, options.precision) = (kernels, precision)
         options.wantsInputGradients = true
         let plan = Plan(
             graph, options, parameters: flat.floats, gradients: gradient.floats)

@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    private static let samples = [
+    static let samples = [
         Sample("one position", [1], kernel: [1], 1, 1),
         Sample("signal", [17], kernel: [3], pad: ([1], [1]), 3, 5, hasBias: false),
         Sample("causal signal", [19], kernel: [3], dilation: [2], pad: ([4], [0]), 16, 32, appliesReLU: true),

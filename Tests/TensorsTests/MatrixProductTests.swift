@@ -144,7 +144,7 @@ import Testing
         #expect(results[0] == a && results[1] == b, "\(shape)")
     }
 
-    private static func exact(
+    static func exact(
         _ shape: ProductShape, _ a: [Float], _ b: [Float], _ bias: [Float]?, _ c: [Float]
     ) -> [Double] {
         let strides = Strides(shape)
@@ -166,7 +166,7 @@ import Testing
     }
 
     /// Where the elements of the three operands lie.
-    private struct Strides {
+    struct Strides {
         struct Operand {
             let (rows, columns): (Int, Int)
             let (batch, row, column): (Int, Int, Int)

@@ -46,6 +46,36 @@ import Testing
         #expect(firstDifference(setting.plain(y, examples: 2, channels: 16), expected) == nil)
     }
 
+    // Private training cuts a share between patients, forward where the cache says.
+    @Test(arguments: kinds, SpatialSetting.available)
+    func backwardMayBeGivenOtherParts(_ kind: PoolingKind, _ setting: SpatialSetting) {
+        for window in Self.windows {
+            for channels in [1, 3, 5, 16] {
+                let pooling = Pooling(
+                    kind, window: window, channels: channels, layout: setting.layout(channels: channels),
+                    isTraining: true, scratch: Scratch(), kernels: setting.kernels)
+                func gradient(_ parts: [Range<Int>]) -> [Float] {
+                    let values = [
+                        seededFloats(3 * pooling.sourceCount, "x"), unwritten(3 * pooling.targetCount),
+                        unwritten(3 * max(pooling.workspaceCount, 1)), seededFloats(3 * pooling.targetCount, "dy"),
+                        unwritten(3 * pooling.sourceCount),
+                    ]
+                    return onFloats(values) { values in
+                        let width = pooling.workspaceCount
+                        pooling.forward(values[0], examples: 3, into: values[1], workspace: values[2])
+                        for part in parts {
+                            pooling.backward(
+                                values[3].rows(part, width: pooling.targetCount), examples: part.count,
+                                into: values[4].rows(part, width: pooling.sourceCount),
+                                workspace: width == 0 ? nil : values[2].rows(part, width: width))
+                        }
+                    }[4]
+                }
+                #expect(gradient([0..<1, 1..<3]) == gradient([0..<3]), "\(channels) channels, \(window)")
+            }
+        }
+    }
+
     @Test func largestValueOfPaddingAloneIsNone() {
         // The portable loops define it: −∞, and no gradient.
         let window = Self.window([3], kernel: [1], stride: [1], pad: ([1], [1]))

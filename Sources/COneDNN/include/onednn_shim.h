@@ -64,7 +64,8 @@ struct consilium_dnn_convolution {
     int64_t n, groups, in_channels, out_channels;
     int64_t in[3], out[3], kernel[3], stride[3], dilation[3], pad_before[3], pad_after[3];  // dilation 1: dense
     int source_layout, target_layout;
-    int type;
+    int type;         // of x, dy and the packed weights where they are read
+    int result_type;  // of y and dx where they are written
     bool has_bias;    // float32 [out_channels]
     int activation;   // forward only
     bool winograd;    // where the library has it for this shape, else make fails

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// c[i,j] = Σₚ a[i,p]·b[p,j] for i < m, p < k, j < n; added to c when `accumulate` is true.
 /// The strides say how far apart, in floats, two rows and two columns of a and b lie, so a transposed matrix costs
@@ -26,6 +27,9 @@ void consilium_axpy(size_t count, float a, const float *x, float *y);
 
 /// y[i] += a·(x[i] − z[i]).
 void consilium_axpy_difference(size_t count, float a, const float *x, const float *z, float *y);
+
+/// y[i] = x[i] as bfloat16, the upper half of a float32: rounded to the nearest, ties to even. A NaN stays a NaN.
+void consilium_to_bfloat16(size_t count, const float *x, uint16_t *y);
 
 /// Whether every x[i] is neither infinite nor NaN.
 bool consilium_all_finite(size_t count, const float *x);

@@ -75,6 +75,7 @@ package struct Graph: Sendable {
             ranges.append(first..<slices.count)
         }
         precondition(outputs.allSatisfy { $0 >= 0 && $0 < shapes.count }, "an output that is no edge")
+        precondition(Set(outputs).count == outputs.count, "an edge that is two outputs")
         inputShapes = inputs
         self.nodes = nodes
         self.outputs = outputs

@@ -84,6 +84,8 @@ package struct OperationContext {
     package let wantsInputGradient: [Bool]
     package let scratch: Scratch
     package let kernels: KernelSet
+    /// In which type large products and convolutions read activations, weights and their gradients.
+    package let precision: Precision
     /// The place of the layer in the model, which tells the dropout masks of two layers apart.
     package let node: Int
     /// Whether the only consumer is a max pooling that takes over this layer's ReLU in the backward direction.
@@ -94,6 +96,12 @@ package struct OperationContext {
     /// What the workers of the batch share, and which of them this is.
     package let exchange: WorkerExchange
     package let worker: Int
+
+    /// In which type the weights' gradients are computed.
+    ///
+    /// In private training float32: a patient's norm must be that of what is added for the patient, and operands rounded
+    /// once for the norm and once more, scaled, for the sum would give two different gradients.
+    var gradientPrecision: Precision { isPrivate ? .float32 : precision }
 
     /// A slot for the output, in a layout.
     func output(_ layout: Layout = .plain, keepsLengths: Bool = false) -> Slot {

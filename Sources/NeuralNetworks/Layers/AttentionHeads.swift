@@ -47,8 +47,9 @@ final class AttentionHeads {
         let values: MatrixProduct
     }
 
-    init(_ sizes: Sizes, isCausal: Bool, isTraining: Bool, dropsOut: Bool, scratch: Scratch, kernels: KernelSet) {
-        let (width, context) = (sizes.headWidth, sizes.heads * sizes.headWidth)
+    init(_ sizes: Sizes, isCausal: Bool, dropsOut: Bool, _ context: OperationContext) {
+        let isTraining = context.isTraining
+        let (width, contextWidth) = (sizes.headWidth, sizes.heads * sizes.headWidth)
         (heads, queries, keys) = (sizes.heads, sizes.queries, sizes.keys)
         self.isCausal = isCausal
         scale = 1 / Float(width).squareRoot()
@@ -61,18 +62,19 @@ final class AttentionHeads {
             // Heads lie `width` apart within rows; matrices of probabilities one behind the other.
             (shape.aRow, shape.bRow, shape.cRow) = (a, b, c)
             (shape.aBatch, shape.bBatch, shape.cBatch) = (a.map { _ in width }, width, c.map { _ in width })
-            return MatrixProduct(shape, scratch: scratch, kernels: kernels)
+            return MatrixProduct(
+                shape, scratch: context.scratch, kernels: context.kernels, precision: context.precision)
         }
         let (q, k) = (sizes.queryStride, sizes.keyStride)
         scoreProduct = product(queries, width, keys, a: q, b: k, c: nil, transposesB: true)
-        contextProduct = product(queries, keys, width, a: nil, b: k, c: context)
+        contextProduct = product(queries, keys, width, a: nil, b: k, c: contextWidth)
         gradientProducts =
             isTraining
             ? GradientProducts(
-                probabilities: product(queries, width, keys, a: context, b: k, c: nil, transposesB: true),
+                probabilities: product(queries, width, keys, a: contextWidth, b: k, c: nil, transposesB: true),
                 queries: product(queries, keys, width, a: nil, b: k, c: q),
                 keys: product(keys, queries, width, a: nil, b: q, c: k, transposesA: true),
-                values: product(keys, queries, width, a: nil, b: context, c: k, transposesA: true)) : nil
+                values: product(keys, queries, width, a: nil, b: contextWidth, c: k, transposesA: true)) : nil
         dropped = FloatBuffer(count: isTraining && dropsOut ? sizes.heads * sizes.queries * sizes.keys : 0)
         scoreGradients = FloatBuffer(count: isTraining ? sizes.heads * sizes.queries * sizes.keys : 0)
     }

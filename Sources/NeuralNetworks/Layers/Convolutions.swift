@@ -156,18 +156,22 @@ private final class ConvolveOperation: Operation {
             context.kernels == .fastest && DeepNeuralNetworkLibrary.isBuilt && window.rank >= 2 && fills
             && (input.layout == .blocked || (channels <= 3 && layer.groups == 1))
         let output = context.output(blocks ? .blocked : .plain)
+        let shape = ConvolutionShape(
+            window: window, groups: layer.groups, inputChannels: channels, outputChannels: layer.filters,
+            sourceLayout: input.layout, targetLayout: output.layout, hasBias: layer.hasBias,
+            appliesReLU: layer.activation == .relu)
+        // A kept gradient is the one whose norm was taken, in whatever type it was computed.
+        let keepsGradients = context.isPrivate && shape.weightCount + layer.filters <= output.count
         convolution = Convolution(
-            ConvolutionShape(
-                window: window, groups: layer.groups, inputChannels: channels, outputChannels: layer.filters,
-                sourceLayout: input.layout, targetLayout: output.layout, hasBias: layer.hasBias,
-                appliesReLU: layer.activation == .relu),
-            isTraining: context.isTraining, wantsInputGradient: context.wantsInputGradient[0],
-            scratch: context.scratch, kernels: context.kernels)
+            shape, isTraining: context.isTraining, wantsInputGradient: context.wantsInputGradient[0],
+            scratch: context.scratch, kernels: context.kernels,
+            precision: ConvolutionPrecision(
+                context.precision, weightGradient: keepsGradients ? context.precision : context.gradientPrecision))
         z = context.isTraining && layer.activation.backwardReadsInput ? Slot(output.shape, layout: output.layout) : nil
         let needsOwnGradient = context.isTraining && layer.activation != .linear && !context.poolMasksReLU
         dz = needsOwnGradient ? Slot(output.shape, layout: output.layout) : nil
         let gradientCount = context.isPrivate ? convolution.patientGradientCount : 0
-        kept = context.isPrivate && gradientCount <= output.count ? KeptGradients(count: gradientCount) : nil
+        kept = keepsGradients ? KeptGradients(count: gradientCount) : nil
         dropped = FloatBuffer(count: kept == nil ? gradientCount : 0)
         super.init(inputs: context.inputs, output: output)
     }
@@ -198,8 +202,10 @@ private final class ConvolveOperation: Operation {
         let dz = preactivationGradient(examples)
         // z[o, p] = bias[o] + Σ w[o, c, i]·x[c, window(p, i)]:
         // dbias[o] += Σ_p dz[o, p]; dw[o, c, i] += Σ_p dz[o, p]·x[c, window(p, i)]
-        convolution.backwardWeights(inputs[0].floats(examples), gradient: dz, examples: examples.count)
-        backwardData(dz, examples)
+        // dx[c, q] = Σ w[o, c, i]·dz[o, p] over the windows p that hold q at place i
+        convolution.backward(
+            inputs[0].floats(examples), gradient: dz, examples: examples.count,
+            into: inputGradients[0]?.floats(examples))
     }
 
     /// y = f(z): dz = dy·f′(z).
@@ -209,12 +215,6 @@ private final class ConvolveOperation: Operation {
         guard let dz = self.dz?.floats(examples) else { return dy }
         activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
         return dz
-    }
-
-    /// dx[c, q] = Σ w[o, c, i]·dz[o, p] over the windows p that hold q at place i.
-    private func backwardData(_ dz: Floats, _ examples: Range<Int>) {
-        guard let dx = inputGradients[0] else { return }
-        convolution.backwardData(dz, examples: examples.count, into: dx.floats(examples))
     }
 
     override func end() {
@@ -234,7 +234,9 @@ private final class ConvolveOperation: Operation {
                 examples: rows.count, into: gradient)
             patients.add(sumOfSquares(gradient), to: patient)
         }
-        backwardData(dz, examples)
+        if let dx = inputGradients[0] {
+            convolution.backwardData(dz, examples: examples.count, into: dx.floats(examples))
+        }
     }
 
     override func addClipped(_ examples: Range<Int>, _ patients: Patients) {

@@ -53,6 +53,8 @@ private final class DenseOperation: Operation {
     private let inputProduct: ProductFamily
     private let weightProduct: ProductFamily
     private let norm: OuterProductNorm
+    /// x, w and dz as bfloat16, each read by two products.
+    private let (xCopy, weightCopy, dzCopy) = (Bfloat16Copy(), Bfloat16Copy(), Bfloat16Copy())
 
     init(_ layer: Dense, _ context: OperationContext) {
         activation = layer.activation
@@ -67,21 +69,23 @@ private final class DenseOperation: Operation {
         z = context.isTraining && layer.activation.backwardReadsInput ? Slot(output.shape) : nil
         dz = context.isTraining && layer.activation != .linear ? Slot(output.shape) : nil
         let (hasBias, fusesReLU) = (layer.hasBias, layer.activation == .relu)
-        forwardProduct = ProductFamily(scratch: context.scratch, kernels: context.kernels) { rows in
+        let (scratch, kernels, precision) = (context.scratch, context.kernels, context.precision)
+        forwardProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
             var shape = ProductShape(m: rows, k: width, n: units)
             (shape.transposesB, shape.hasBias, shape.appliesReLU) = (true, hasBias, fusesReLU)
             return shape
         }
-        inputProduct = ProductFamily(scratch: context.scratch, kernels: context.kernels) { rows in
+        inputProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
             ProductShape(m: rows, k: units, n: width)
         }
-        weightProduct = ProductFamily(scratch: context.scratch, kernels: context.kernels) { rows in
+        weightProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: context.gradientPrecision) {
+            rows in
             var shape = ProductShape(m: units, k: rows, n: width)
             (shape.transposesA, shape.accumulates) = (true, true)
             return shape
         }
         norm = OuterProductNorm(
-            inputWidth: width, outputWidth: units, hasBias: hasBias, scratch: context.scratch, kernels: context.kernels)
+            inputWidth: width, outputWidth: units, hasBias: hasBias, scratch: scratch, kernels: kernels)
         super.init(inputs: context.inputs, output: output)
     }
 
@@ -95,42 +99,49 @@ private final class DenseOperation: Operation {
     }
     override var readByClipping: [Slot] { [inputs[0], dz ?? outputGradient].compactMap(\.self) }
 
+    override func begin(_ step: Step) { weightCopy.expire() }
+
     override func forward(_ examples: Range<Int>) {
         let (x, y) = (inputs[0].floats(examples), output.floats(examples))
+        xCopy.begin(examples)
         let rows = examples.count * rowsPerExample
         let target = z?.floats(examples) ?? y
         // z[b,u] = Σᵢ x[b,i]·w[u,i] + bias[u]
-        forwardProduct(rows).run(x, weight, bias: bias, into: target)
+        forwardProduct(rows).run(x, weight, copies: (xCopy, weightCopy), bias: bias, into: target)
         // y[b,u] = f(z[b,u]); ReLU is part of the product
         if activation != .linear, activation != .relu { activation.forward(target, into: y) }
     }
 
     override func backward(_ examples: Range<Int>) {
         let dz = preactivationGradient(examples)
-        addGradients(inputs[0].floats(examples), dz)
+        addGradients(dz, examples)
         backwardInput(dz, examples)
     }
 
     /// y = f(z): dz[b,u] = dy[b,u]·f′(z[b,u]).
     private func preactivationGradient(_ examples: Range<Int>) -> Floats {
         guard let outputGradient else { preconditionFailure("backward without a gradient") }
+        dzCopy.expire()
         let dy = outputGradient.floats(examples)
         guard let dz = self.dz?.floats(examples) else { return dy }
         activation.backward(z?.floats(examples) ?? output.floats(examples), gradient: dy, into: dz)
         return dz
     }
 
-    private func addGradients(_ x: Floats, _ dz: Floats) {
+    private func addGradients(_ dz: Floats, _ examples: Range<Int>) {
         guard let weightGradient else { return }
+        xCopy.resume(examples)
         // z[b,u] = … + bias[u]: dbias[u] += Σ_b dz[b,u]
         if let biasGradient { addColumnSums(of: dz, to: biasGradient) }
         // z[b,u] = Σᵢ x[b,i]·w[u,i] + …: dw[u,i] += Σ_b dz[b,u]·x[b,i]
-        weightProduct(dz.count / units).run(dz, x, into: weightGradient)
+        weightProduct(dz.count / units).run(
+            dz, inputs[0].floats(examples), copies: (dzCopy, xCopy), into: weightGradient)
     }
 
     private func backwardInput(_ dz: Floats, _ examples: Range<Int>) {
         // z[b,u] = Σᵢ x[b,i]·w[u,i] + …: dx[b,i] = Σᵤ dz[b,u]·w[u,i]
-        if let dx = inputGradients[0] { inputProduct(dz.count / units).run(dz, weight, into: dx.floats(examples)) }
+        guard let dx = inputGradients[0] else { return }
+        inputProduct(dz.count / units).run(dz, weight, copies: (dzCopy, weightCopy), into: dx.floats(examples))
     }
 
     override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
@@ -148,6 +159,7 @@ private final class DenseOperation: Operation {
     override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
         guard let dz = (dz ?? outputGradient)?.floats(examples) else { return }
         patients.scale(dz, rowsPerExample: rowsPerExample, width: units, of: examples)
-        addGradients(inputs[0].floats(examples), dz)
+        dzCopy.expire()
+        addGradients(dz, examples)
     }
 }

@@ -146,7 +146,11 @@ private final class DropoutOperation: Operation {
     }
 
     private func apply(_ examples: Range<Int>, from source: Slot, to target: Slot) {
-        guard isTraining else { return }
+        guard isTraining else {
+            // A view; only the gradient of an input with several consumers lies elsewhere.
+            if source.storage !== target.storage { target.floats(examples).copy(from: source.floats(examples)) }
+            return
+        }
         let (x, y) = (source.floats(examples), target.floats(examples))
         let decisions = output.count / rowWidth
         let first = (firstExample + examples.lowerBound) * decisions

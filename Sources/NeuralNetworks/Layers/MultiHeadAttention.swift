@@ -107,11 +107,10 @@ private final class AttentionOperation: Operation {
             RowProjection(
                 weight: parameters[0].rows(rows, width: width), bias: parameters[1][rows],
                 gradients: context.isTraining ? [gradients[0].rows(rows, width: width), gradients[1][rows]] : [],
-                scratch: context.scratch, kernels: context.kernels)
+                context)
         }
         outProjection = RowProjection(
-            weight: parameters[2], bias: parameters[3], gradients: Array(gradients.dropFirst(2)),
-            scratch: context.scratch, kernels: context.kernels)
+            weight: parameters[2], bias: parameters[3], gradients: Array(gradients.dropFirst(2)), context)
         dropoutRate = context.isTraining ? layer.dropout : 0
         node = context.node
         let headWidth = width / layer.heads
@@ -119,8 +118,7 @@ private final class AttentionOperation: Operation {
             AttentionHeads.Sizes(
                 heads: layer.heads, headWidth: headWidth, queries: queries, keys: keys,
                 queryStride: parts[0].count, keyStride: parts[parts.count - 1].count),
-            isCausal: layer.isCausal, isTraining: context.isTraining, dropsOut: dropoutRate > 0,
-            scratch: context.scratch, kernels: context.kernels)
+            isCausal: layer.isCausal, dropsOut: dropoutRate > 0, context)
         rotary = layer.isRotary ? RotaryTable(steps: max(queries, keys), width: headWidth) : nil
         func slots() -> [Slot] {
             zip(context.inputs, parts).map { Slot(Shape([$0.shape.sizes[0], $1.count])) }
@@ -146,6 +144,8 @@ private final class AttentionOperation: Operation {
     override func begin(_ step: Step) {
         mask = step.dropoutMask(rate: dropoutRate, node: node)
         firstExample = step.firstExample
+        for projection in inProjections { projection.begin() }
+        outProjection.begin()
     }
 
     override func forward(_ examples: Range<Int>) {

@@ -32,6 +32,8 @@ final class RecurrentDirection {
     /// b_ih + b_hh, the bias of a cell that adds the products; and in backward the sums that are the gradient of both.
     private var biases: FloatBuffer
     private let multiply: RecurrentProducts
+    /// x, w_ih and dz of all steps as bfloat16, each read by two products or three.
+    private let (xCopy, inputWeightCopy, dzCopy) = (Bfloat16Copy(), Bfloat16Copy(), Bfloat16Copy())
     private let inputNorm: OuterProductNorm
     private let hiddenNorm: OuterProductNorm
 
@@ -41,7 +43,7 @@ final class RecurrentDirection {
     ///     direction's, which comes first.
     init(
         _ cell: any RecurrentCell, steps: Int, inputs: Int, hidden: Int, gates: Int, isReverse: Bool,
-        parameters: [Floats], gradients: [Floats], scratch: Scratch, kernels: KernelSet
+        parameters: [Floats], gradients: [Floats], _ context: OperationContext
     ) {
         self.cell = cell
         self.steps = steps
@@ -59,7 +61,8 @@ final class RecurrentDirection {
         biases = FloatBuffer(count: rows)
         multiply = RecurrentProducts(
             inputs: inputs, hidden: hidden, gateWidth: rows, keepsProductsApart: keepsProductsApart,
-            addsInputGradient: isReverse, scratch: scratch, kernels: kernels)
+            addsInputGradient: isReverse, context)
+        let (scratch, kernels) = (context.scratch, context.kernels)
         inputNorm = OuterProductNorm(
             inputWidth: inputs, outputWidth: rows, hasBias: true, scratch: scratch, kernels: kernels)
         hiddenNorm = OuterProductNorm(
@@ -76,15 +79,18 @@ final class RecurrentDirection {
 
     /// Reads the parameters of a new step of training.
     func begin() {
+        inputWeightCopy.expire()
         guard products == nil else { return }
         add(inputBias, hiddenBias, into: biases.floats)
     }
 
     /// Computes ``outputs(_:)`` from x.
     func forward(_ x: Floats, _ examples: Range<Int>, _ live: LiveSteps) {
+        xCopy.begin(examples)
         // z[t] = w_ih·x[t] + b_ih, and + b_hh where the cell adds
         multiply.input(steps * examples.count).run(
-            x, inputWeight, bias: products == nil ? biases.floats : inputBias, into: gates.floats(examples))
+            x, inputWeight, copies: (xCopy, inputWeightCopy), bias: products == nil ? biases.floats : inputBias,
+            into: gates.floats(examples))
         let product = multiply.step(examples.count)
         product.pack(hiddenWeight)
         let initialPlace = isReverse ? steps : 0
@@ -113,11 +119,13 @@ final class RecurrentDirection {
             // z[t] = … + w_hh·h[t−1]: dh[t−1] += w_hhᵀ·dz[t]; the zero state before the first step has no gradient
             if number > 0 { product.run(step.products, hiddenWeight, into: dh) }
         }
+        dzCopy.expire()
     }
 
     /// dx = Σ over the directions of w_ihᵀ·dz; the first direction overwrites.
     func inputGradient(_ examples: Range<Int>, into dx: Floats) {
-        multiply.inputGradient(steps * examples.count).run(gates.floats(examples), inputWeight, into: dx)
+        multiply.inputGradient(steps * examples.count).run(
+            gates.floats(examples), inputWeight, copies: (dzCopy, inputWeightCopy), into: dx)
     }
 
     /// Adds the gradients of the parameters, from dz.
@@ -125,8 +133,10 @@ final class RecurrentDirection {
         let (rows, dz) = (steps * examples.count, gates.floats(examples))
         let dproducts = products?.floats(examples) ?? dz
         // z[t] = w_ih·x[t] + b_ih + w_hh·h[t−1] + b_hh: dw_ih += Σₜ dz[t]·x[t]ᵀ, dw_hh += Σₜ dz[t]·h[t−1]ᵀ
-        multiply.inputWeight(rows).run(dz, x, into: gradients[0])
-        multiply.hiddenWeight(rows).run(dproducts, statesBefore(examples), into: gradients[1])
+        xCopy.resume(examples)
+        multiply.inputWeight(rows).run(dz, x, copies: (dzCopy, xCopy), into: gradients[0])
+        multiply.hiddenWeight(rows).run(
+            dproducts, statesBefore(examples), copies: (products == nil ? dzCopy : nil, nil), into: gradients[1])
         // db_ih += Σₜ dz[t], db_hh the same where the products are not apart
         if products == nil {
             biases.floats.fill(with: 0)
@@ -141,6 +151,7 @@ final class RecurrentDirection {
 
     /// Times each patient's factor, dz becomes that of the clipped gradients.
     func scale(_ examples: Range<Int>, _ patients: Patients) {
+        dzCopy.expire()
         for step in 0..<steps {
             let rows = places(step, examples)
             patients.scale(
@@ -212,14 +223,16 @@ private struct RecurrentProducts {
     let hiddenWeight: ProductFamily
 
     init(
-        inputs: Int, hidden: Int, gateWidth: Int, keepsProductsApart: Bool, addsInputGradient: Bool, scratch: Scratch,
-        kernels: KernelSet
+        inputs: Int, hidden: Int, gateWidth: Int, keepsProductsApart: Bool, addsInputGradient: Bool,
+        _ context: OperationContext
     ) {
-        func family(_ shape: @escaping (Int) -> ProductShape) -> ProductFamily {
-            ProductFamily(scratch: scratch, kernels: kernels, shape: shape)
+        func family(
+            _ precision: Precision = context.precision, _ shape: @escaping (Int) -> ProductShape
+        ) -> ProductFamily {
+            ProductFamily(scratch: context.scratch, kernels: context.kernels, precision: precision, shape: shape)
         }
         func weightProduct(_ width: Int) -> ProductFamily {
-            family { rows in
+            family(context.gradientPrecision) { rows in
                 var shape = ProductShape(m: gateWidth, k: rows, n: width)
                 (shape.transposesA, shape.accumulates) = (true, true)
                 return shape

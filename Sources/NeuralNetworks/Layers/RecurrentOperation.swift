@@ -34,8 +34,7 @@ final class RecurrentOperation: Operation {
                     layer.makeCell(steps: steps), steps: steps, inputs: layer.inputWidth(ofLevel: level, input),
                     hidden: layer.hidden, gates: Kind.gateCount, isReverse: direction == 1,
                     parameters: Array(context.parameters[first..<first + 4]),
-                    gradients: context.isTraining ? Array(context.gradients[first..<first + 4]) : [],
-                    scratch: context.scratch, kernels: context.kernels)
+                    gradients: context.isTraining ? Array(context.gradients[first..<first + 4]) : [], context)
             }
         }
         func inputSlots() -> [Slot] {

@@ -17,22 +17,26 @@ final class RowProjection {
     private let inputProduct: ProductFamily
     private let weightProduct: ProductFamily
     private let norm: OuterProductNorm
+    /// w as bfloat16, read by two products.
+    private let weightCopy = Bfloat16Copy()
 
     /// - Parameter gradients: Those of the weight and the bias; empty in inference.
-    init(weight: Floats, bias: Floats, gradients: [Floats], scratch: Scratch, kernels: KernelSet) {
+    init(weight: Floats, bias: Floats, gradients: [Floats], _ context: OperationContext) {
+        let (scratch, kernels, precision) = (context.scratch, context.kernels, context.precision)
         let (outputs, inputs) = (bias.count, weight.count / bias.count)
         precondition(weight.count == outputs * inputs, "a weight of \(weight.count) for \(outputs) outputs")
         (self.outputs, self.inputs) = (outputs, inputs)
         (self.weight, self.bias, self.gradients) = (weight, bias, gradients)
-        forwardProduct = ProductFamily(scratch: scratch, kernels: kernels) { rows in
+        forwardProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
             var shape = ProductShape(m: rows, k: inputs, n: outputs)
             (shape.transposesB, shape.hasBias) = (true, true)
             return shape
         }
-        inputProduct = ProductFamily(scratch: scratch, kernels: kernels) { rows in
+        inputProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
             ProductShape(m: rows, k: outputs, n: inputs)
         }
-        weightProduct = ProductFamily(scratch: scratch, kernels: kernels) { rows in
+        weightProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: context.gradientPrecision) {
+            rows in
             var shape = ProductShape(m: outputs, k: rows, n: inputs)
             (shape.transposesA, shape.accumulates) = (true, true)
             return shape
@@ -46,14 +50,17 @@ final class RowProjection {
             + norm.implementations
     }
 
+    /// Reads the parameters of a new step of training.
+    func begin() { weightCopy.expire() }
+
     func forward(_ x: Floats, into z: Floats) {
         // z[r,o] = Σᵢ x[r,i]·w[o,i] + bias[o]
-        forwardProduct(x.count / inputs).run(x, weight, bias: bias, into: z)
+        forwardProduct(x.count / inputs).run(x, weight, copies: (nil, weightCopy), bias: bias, into: z)
     }
 
     func backwardInput(_ dz: Floats, into dx: Floats) {
         // z[r,o] = Σᵢ x[r,i]·w[o,i] + …: dx[r,i] = Σₒ dz[r,o]·w[o,i]
-        inputProduct(dz.count / outputs).run(dz, weight, into: dx)
+        inputProduct(dz.count / outputs).run(dz, weight, copies: (nil, weightCopy), into: dx)
     }
 
     func addGradients(_ x: Floats, _ dz: Floats) {

@@ -21,14 +21,28 @@ package final class Patients {
     ///
     /// - Precondition: The runs follow each other from 0.
     package func begin(_ examples: some Sequence<Range<Int>>) {
-        self.examples.removeAll(keepingCapacity: true)
+        removeAll()
         self.examples.append(contentsOf: examples)
-        squaredNorms.removeAll(keepingCapacity: true)
-        factors.removeAll(keepingCapacity: true)
         for _ in self.examples {
             squaredNorms.append(0)
             factors.append(0)
         }
+    }
+
+    /// Starts a step with those runs of a batch that begin in this share of it.
+    func begin(_ batch: [Range<Int>], within share: Range<Int>) {
+        removeAll()
+        for run in batch where share.contains(run.lowerBound) {
+            examples.append(run.lowerBound - share.lowerBound..<run.upperBound - share.lowerBound)
+            squaredNorms.append(0)
+            factors.append(0)
+        }
+    }
+
+    private func removeAll() {
+        examples.removeAll(keepingCapacity: true)
+        squaredNorms.removeAll(keepingCapacity: true)
+        factors.removeAll(keepingCapacity: true)
     }
 
     /// The numbers of the patients whose examples lie in this part of the share, which holds whole patients only.

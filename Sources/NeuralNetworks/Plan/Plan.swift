@@ -27,6 +27,7 @@ package final class Plan {
     private let scratch = Scratch()
     let isPrivate: Bool
     private let largestPatient: Int
+    private let chunkFloats: Int
 
     private struct Stage {
         var operations: Range<Int>
@@ -38,6 +39,7 @@ package final class Plan {
         package var capacity: Int
         package var isTraining: Bool
         package var kernels: KernelSet = .fastest
+        package var precision = Precision.float32
         /// Whether the gradients of the inputs are wanted too.
         package var wantsInputGradients = false
         /// Whether gradients are clipped by patient: ``Plan/backwardPrivately(examples:patients:)``.
@@ -47,6 +49,8 @@ package final class Plan {
         /// The batch's other workers, for layers that mix examples; nil: this worker has the whole batch.
         package var exchange: WorkerExchange?
         package var worker = 0
+        /// What a chunk's input and output may take of the second-level caches, in floats: two megabytes.
+        package var chunkFloats = 512 * 1024
 
         package init(capacity: Int, isTraining: Bool) {
             self.capacity = capacity
@@ -70,6 +74,7 @@ package final class Plan {
         let exchange = options.exchange ?? WorkerExchange(team: nil)
         isPrivate = options.isPrivate
         largestPatient = options.isPrivate ? options.largestPatient : 1
+        chunkFloats = options.chunkFloats
         var edges = inputs
         let wanted = Self.wantedGradients(graph, options)
         for (index, node) in graph.nodes.enumerated() {
@@ -91,19 +96,20 @@ package final class Plan {
                     gradients: gradients.map { all in slices.map { all[$0.offset..<$0.offset + $0.count] } } ?? [],
                     capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
-                    node: index, poolMasksReLU: masked, masksReLU: masks, isPrivate: options.isPrivate,
+                    precision: options.precision, node: index, poolMasksReLU: masked, masksReLU: masks,
+                    isPrivate: options.isPrivate,
                     exchange: exchange, worker: options.worker))
             if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)
             edges.append(operation.output)
         }
-        for output in graph.outputs where edges[output].layout == .blocked {
-            let copy = LayoutChange(edges[output], to: .plain, scratch: scratch)
+        outputs = graph.outputs.map { edge in
+            guard edges[edge].layout == .blocked else { return edges[edge] }
+            let copy = LayoutChange(edges[edge], to: .plain, scratch: scratch)
             operations.append(copy)
-            edges[output] = copy.output
+            return copy.output
         }
         self.operations = operations
-        outputs = graph.outputs.map { edges[$0] }
         makeStages()
         additions = .init(repeating: [], count: operations.count)
         if options.isTraining { makeGradients(wanted: wanted, edges: edges) }
@@ -222,7 +228,7 @@ extension Plan {
                 end += 1
             }
             let largest = operations[start..<end].map { $0.inputs[0].count + $0.output.count }.max() ?? 1
-            let chunk = spatial ? evenChunk(atMost: max(Self.chunkFloats / largest, largestPatient)) : capacity
+            let chunk = spatial ? evenChunk(atMost: max(chunkFloats / largest, largestPatient)) : capacity
             stages.append(Stage(operations: start..<end, chunk: chunk))
             start = end
         }
@@ -235,9 +241,6 @@ extension Plan {
         return max((capacity + chunks - 1) / chunks, largestPatient)
     }
 
-    /// Two megabytes: what a chunk's input and output may take of the second-level caches.
-    private static let chunkFloats = 512 * 1024
-
     /// Gives every edge that wants one a gradient slot. The consumer that runs first in the backward direction
     /// overwrites it; each further one writes a part of its own, which is then added.
     private func makeGradients(wanted: [Bool], edges: [Slot]) {
@@ -247,10 +250,12 @@ extension Plan {
         let between = Set(
             (operations.filter { $0 is LayoutChange } + operations.compactMap(\.collector))
                 .map { ObjectIdentifier($0.output) })
-        for output in outputs where wantedSlots.contains(ObjectIdentifier(output)) {
-            gradients[ObjectIdentifier(output)] = Slot(output.shape)
+        // Every output has a gradient, so that a loss can write it; that of one without parameters goes nowhere.
+        outputGradients = outputs.map { Slot($0.shape) }
+        for (output, gradient) in zip(outputs, outputGradients) {
+            let key = ObjectIdentifier(output)
+            if wantedSlots.contains(key) || between.contains(key) { gradients[key] = gradient }
         }
-        outputGradients = outputs.compactMap { gradients[ObjectIdentifier($0)] }
         for index in operations.indices.reversed() {
             let operation = operations[index]
             guard let gradient = gradients[ObjectIdentifier(operation.output)] else {

@@ -34,10 +34,15 @@ package final class Engine {
         /// Workers; fewer are used when the work would not pay for them.
         package var threads: Int
         package var kernels: KernelSet = .fastest
+        package var precision = Precision.float32
+        /// Whether bfloat16 may be emulated where the processor has none: see ``Precision/check(kernels:allowsEmulation:)``.
+        package var allowsEmulation = false
         package var isPrivate = false
         package var largestPatient = 1
         /// Whether small work may still use several workers: for tests.
         package var usesAllThreads = false
+        /// What a chunk may take of the caches, where it is not what plans choose: for tests.
+        package var chunkFloats: Int?
 
         package init(batchSize: Int, threads: Int) {
             self.batchSize = batchSize
@@ -45,9 +50,12 @@ package final class Engine {
         }
     }
 
-    /// - Throws: ``ShapeError`` when the objective does not fit the graph.
-    package init(_ graph: Graph, objective: Objective, _ options: Options) throws(ShapeError) {
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, or a private engine would mix patients;
+    ///   ``PrecisionError`` when this processor or build does not compute in the precision.
+    package init(_ graph: Graph, objective: Objective, _ options: Options) throws {
         precondition(options.batchSize >= 1 && options.threads >= 1, "an engine without work")
+        if options.isPrivate { try Self.checkPatientsStayApart(graph, objective) }
+        try options.precision.check(kernels: options.kernels, allowsEmulation: options.allowsEmulation)
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
@@ -66,9 +74,11 @@ package final class Engine {
             ? options.batchSize : (options.batchSize + workerCount - 1) / workerCount
         var planOptions = Plan.Options(capacity: share, isTraining: true)
         planOptions.kernels = options.kernels
+        planOptions.precision = options.precision
         planOptions.isPrivate = options.isPrivate
         planOptions.largestPatient = options.largestPatient
         planOptions.exchange = exchange
+        if let floats = options.chunkFloats { planOptions.chunkFloats = floats }
         let (parameters, counts) = (parameterBuffer.floats, targetCounts)
         workers = (0..<workerCount).map { worker in
             planOptions.worker = worker
@@ -78,6 +88,16 @@ package final class Engine {
         gathered = objective.terms.map { term in
             let width = term.loss.mixesExamples ? graph.shapes[graph.outputs[term.output]].count : 0
             return GatheredOutputs(count: batchSize * width)
+        }
+    }
+
+    private static func checkPatientsStayApart(_ graph: Graph, _ objective: Objective) throws(ShapeError) {
+        if let node = graph.nodes.first(where: { $0.layer is BatchNorm }) {
+            throw ShapeError(
+                node.name, "batchNorm mixes patients, so that none has a gradient of its own: use groupNorm")
+        }
+        guard !objective.mixesExamples else {
+            throw ShapeError("loss", "a loss that compares examples gives no patient a gradient of its own")
         }
     }
 
@@ -324,9 +344,7 @@ private final class Worker {
             }
         }
         if let patients {
-            self.patients.begin(
-                patients.lazy.filter { share.contains($0.lowerBound) }
-                    .map { $0.lowerBound - share.lowerBound..<$0.upperBound - share.lowerBound })
+            self.patients.begin(patients, within: share)
         } else if plan.isPrivate {
             self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
         }

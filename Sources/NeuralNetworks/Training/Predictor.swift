@@ -54,11 +54,11 @@ package final class Predictor {
         let results = graph.outputs.map { FloatBufferBox(count: graph.shapes[$0].count * examples.count) }
         run(parameters, examples) { plan, range, _ in
             for (index, output) in plan.outputs.enumerated() {
-                let values = output.floats(0..<range.count)
-                if let term = objective.terms.first(where: { $0.output == index }) {
-                    term.loss.predict(values, output: output.shape)
-                }
-                results[index].buffer.floats.rows(range, width: output.count).copy(from: values)
+                // Two outputs may be the same memory: predictions are made where they are returned from.
+                let values = results[index].buffer.floats.rows(range, width: output.count)
+                values.copy(from: output.floats(0..<range.count))
+                guard let term = objective.terms.first(where: { $0.output == index }) else { continue }
+                term.loss.predict(values, output: output.shape)
             }
         }
         return results.map { $0.buffer.floats.array }

@@ -13,6 +13,7 @@ package final class Trainer {
     private let objective: Objective
     private let threads: Int
     private let kernels: KernelSet
+    private let precision: Precision
     private var engine: Engine?
     private let reference: FloatBuffer
     private let correction: FloatBuffer
@@ -20,11 +21,15 @@ package final class Trainer {
     /// - Parameters:
     ///   - threads: Workers at most; small models use one.
     ///   - kernels: ``KernelSet/portable`` gives the same bits on every machine.
-    package init(_ graph: Graph, objective: Objective, threads: Int = 1, kernels: KernelSet = .fastest) {
+    package init(
+        _ graph: Graph, objective: Objective, threads: Int = 1, kernels: KernelSet = .fastest,
+        precision: Precision = .float32
+    ) {
         self.graph = graph
         self.objective = objective
         self.threads = threads
         self.kernels = kernels
+        self.precision = precision
         reference = FloatBuffer(count: graph.parameterCount)
         correction = FloatBuffer(count: graph.parameterCount)
     }
@@ -50,8 +55,8 @@ package final class Trainer {
     ///   - saving: Gets the state of this run when it is due, after `onBatch`.
     ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
     ///     a cancellation, ends the run.
-    /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``ExampleError`` when the examples do not,
-    ///   ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
+    /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``PrecisionError`` when the precision cannot be
+    ///   had, ``ExampleError`` when the examples do not fit, ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
     package func run(
         parameters: inout [Float], examples: Examples, plan: LocalTraining, order: BatchOrder,
         firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
@@ -102,10 +107,10 @@ package final class Trainer {
     }
 
     /// The engine of the last run, or a new one when batches are larger now.
-    private func engine(batchSize: Int) throws(ShapeError) -> Engine {
+    private func engine(batchSize: Int) throws -> Engine {
         if let engine, engine.batchCapacity >= batchSize { return engine }
         var options = Engine.Options(batchSize: batchSize, threads: threads)
-        options.kernels = kernels
+        (options.kernels, options.precision) = (kernels, precision)
         let fresh = try Engine(graph, objective: objective, options)
         engine = fresh
         return fresh
@@ -121,6 +126,8 @@ package final class Trainer {
         guard parameters.count == expected else {
             throw .wrongCount(.parameters, expected: expected, actual: parameters.count)
         }
+        // Kernels may swallow a NaN: the largest of NaN and 1 is 1 to some. In the parameters it stays until the end.
+        guard allFinite(parameters) else { throw .nonFiniteParameters }
         if let proximal {
             guard proximal.mu >= 0, proximal.mu.isFinite else { throw .invalidPlan(.proximalTerm) }
             guard proximal.reference.count == expected else {

@@ -44,7 +44,7 @@ package enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible 
         case .invalidPlan(let field): "the training plan's \(field.rawValue) is out of range"
         case .nonFiniteLoss(let step):
             "the loss of step \(step) is not finite: lower the learning rate or check the features"
-        case .nonFiniteParameters: "a parameter is not finite after training: lower the learning rate"
+        case .nonFiniteParameters: "a parameter is not finite before or after training: lower the learning rate"
         }
     }
 }

@@ -94,7 +94,9 @@ import Testing
             "model.layers[1]", .object(["dropout": .object(["rate": .decimal(0.5)])]), in: "model.layers[1]",
             "does not fit",
             "layer 1 (dropout) is the last one: the last layer must be dense with 1 units and linear activation"),
-        Refusal("model.layers[0]", .string("conv"), "must name exactly one known kind", "one of: \(ModelSpecification.kinds.joined(separator: ", "))"),
+        Refusal(
+            "model.layers[0]", .string("conv"), "must name exactly one known kind",
+            "one of: \(ModelSpecification.kinds.joined(separator: ", "))"),
         Refusal(
             "training.localEpochs", .count(1), in: "training", "must name one amount of local work",
             "either localSteps or localEpochs"),
