@@ -12,7 +12,7 @@ extension LocalModel {
     /// - Throws: ``DataError``; ``LocalModelError`` when the data do not fit.
     package func evaluate(data: String, part: DataPart, threads: Int) throws -> TaskQuality {
         let isFolder = Self.isFolder(data)
-        let reader = DataSetReader(file, folder: isFolder ? data : "")
+        let reader = DataSetReader(file, folder: isFolder ? data : "", staysInFolder: true)
         let examples =
             isFolder
             ? try reader.load(part, preprocessing)

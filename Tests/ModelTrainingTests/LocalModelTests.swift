@@ -64,6 +64,23 @@ import Testing
         }
     }
 
+    /// A model of somebody else must not make its user read other files than those at hand.
+    @Test(arguments: ["/etc/passwd", "../table.csv", "a/../../table.csv"])
+    func dataOutsideTheFolderAreRefused(_ name: String) throws {
+        let file = try SampleData.parse(SampleData.tableTraining().replacing("table.csv", with: name))
+        let columns = try SampleData.withFolder { folder in
+            try SampleData.write(SampleData.table(), "table.csv", in: folder)
+            return try DataSetReader(SampleData.parse(SampleData.tableTraining()), folder: folder.path).load()
+        }
+        let model = LocalModel(
+            file, columns.preprocessing, parameters: file.graph.initialParameters(seed: 1), epoch: 1,
+            trainingExamples: 1)
+        let error = #expect(throws: LocalModelError.self) {
+            try model.evaluate(data: FileManager.default.temporaryDirectory.path, part: .test, threads: 1)
+        }
+        #expect(error?.message == "the model names data outside the folder")
+    }
+
     @Test func vocabulariesComeBack() throws {
         let training = """
             model:

@@ -117,7 +117,7 @@ import Testing
             #expect(refusal(longer, sets, options)?.message.contains("another model or training file") == true)
             var fewer = sets
             fewer.training = sets.training.selecting(Array(0..<71))
-            #expect(refusal(file, fewer, options)?.message.contains("other training data") == true)
+            #expect(refusal(file, fewer, options)?.message.contains("other data") == true)
             let start = [Float](repeating: 0.1, count: file.graph.parameterCount)
             #expect(refusal(file, sets, start: start, options)?.message.contains("other parameters") == true)
             var threads = options

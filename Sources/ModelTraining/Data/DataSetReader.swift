@@ -17,11 +17,15 @@ package struct DataSets: Sendable {
 package struct DataSetReader: Sendable {
     private let file: TrainingFile
     private let folder: String
+    private let staysInFolder: Bool
 
-    /// - Parameter folder: Where relative file names count from.
-    package init(_ file: TrainingFile, folder: String) {
+    /// - Parameters:
+    ///   - folder: Where relative file names count from.
+    ///   - staysInFolder: Whether names that lead out of the folder are refused: for files of other people.
+    package init(_ file: TrainingFile, folder: String, staysInFolder: Bool = false) {
         self.file = file
         self.folder = folder
+        self.staysInFolder = staysInFolder
     }
 
     /// Reads all parts; the training rows alone decide about the preprocessing.
@@ -70,8 +74,12 @@ package struct DataSetReader: Sendable {
 
     // MARK: Parts
 
-    private func path(_ name: String) -> String {
-        name.hasPrefix("/") ? name : URL(fileURLWithPath: folder).appending(path: name).relativePath
+    private func path(_ name: String) throws(LocalModelError) -> String {
+        guard !staysInFolder || !(name.hasPrefix("/") || name.split(separator: "/").contains("..")) else {
+            throw LocalModelError(
+                .unfitData, "the model names data outside the folder", hint: "name the file itself with --data FILE")
+        }
+        return name.hasPrefix("/") ? name : URL(fileURLWithPath: folder).appending(path: name).relativePath
     }
 
     private func arrays(of part: DataPart) -> ArrayPlace? {
@@ -92,7 +100,7 @@ package struct DataSetReader: Sendable {
 
     private func parts(columns fixed: [TableSource.Column]? = nil) throws -> Parts {
         let source = file.data.source
-        let columns = try fixed ?? SourceReader.columns(of: source, path: path(source.file))
+        let columns = try fixed ?? SourceReader.columns(of: source, path: try path(source.file))
         let reader = SourceReader(file, columns: columns, readsTargets: true)
         var training = try reader.read(path(source.file), arrays: arrays(of: .training))
         func other(_ held: DataDescription.Held?) throws -> RawExamples? {

@@ -14,7 +14,7 @@ struct RunCheckpoint {
     struct Identity: Equatable {
         /// The training file.
         let training: Digest
-        /// The encoded training examples.
+        /// The encoded examples of training and validation.
         let data: Digest
         /// The parameters the training started from.
         let start: Digest
@@ -88,7 +88,7 @@ struct RunCheckpoint {
         guard texts[Key.training] == identity.training.hex else {
             throw refuse("is that of another model or training file")
         }
-        guard texts[Key.data] == identity.data.hex else { throw refuse("was made with other training data") }
+        guard texts[Key.data] == identity.data.hex else { throw refuse("was made with other data") }
         guard texts[Key.start] == identity.start.hex else {
             throw refuse("started from other parameters", hint: "name the same --weights, or remove the checkpoint")
         }
@@ -113,21 +113,23 @@ struct RunCheckpoint {
 }
 
 extension Digest {
-    /// The SHA-256 of examples: inputs, lengths and targets, with the length of each.
-    static func ofExamples(_ examples: Examples) -> Digest {
+    /// The SHA-256 of several parts of examples: inputs, lengths and targets, with the length of each.
+    static func ofExamples(_ parts: [Examples]) -> Digest {
         var hasher = BlobHasher()
         func add<Value>(_ values: [Value]) {
             withUnsafeBytes(of: UInt64(values.count).littleEndian) { hasher.update($0) }
             values.withUnsafeBytes { hasher.update($0) }
         }
-        for input in examples.inputs {
-            switch input {
-            case .floats(let values): add(values)
-            case .tokens(let values): add(values)
+        for examples in parts {
+            for input in examples.inputs {
+                switch input {
+                case .floats(let values): add(values)
+                case .tokens(let values): add(values)
+                }
             }
+            for lengths in examples.lengths { add(lengths ?? []) }
+            for targets in examples.targets { add(targets) }
         }
-        for lengths in examples.lengths { add(lengths ?? []) }
-        for targets in examples.targets { add(targets) }
         return hasher.finish()
     }
 

@@ -53,7 +53,8 @@ package struct TrainingRun {
     /// - Throws: ``LocalModelError``; ``ModelFileError`` when the checkpoint cannot be written.
     package func run(onEpoch: @escaping (EpochReport, EpochPace) throws -> Void) throws -> Outcome {
         let identity = RunCheckpoint.Identity(
-            training: file.hash, data: .ofExamples(data.training), start: .ofParameters(start),
+            training: file.hash, data: .ofExamples([data.training, data.validation].compactMap(\.self)),
+            start: .ofParameters(start),
             threads: options.threads)
         let checkpoint = try savedState(identity)
         let progress = try RunProgress(file, data, threads: options.threads, from: checkpoint)
