@@ -94,6 +94,7 @@ package struct LocalModel: Sendable {
             model.tensors.map(\.shape) == file.graph.slices.map(\.shape)
         else { throw refuse("the tensors are not those of the model") }
         guard self.preprocessing.fits(file) else { throw refuse("the preprocessing is not that of the training") }
+        guard parameters.allSatisfy(\.isFinite) else { throw refuse("a parameter is not a finite number") }
         self.parameters = parameters
         self.epoch = epoch
         trainingExamples = examples

@@ -54,6 +54,10 @@ import Testing
                 metadata[key] = "{}"
                 #expect(try code(metadata, tensors) == .foreignFile, "another \(key)")
             }
+            var broken = parameters
+            broken[1] = .infinity
+            try ModelFile.write(to: path, metadata: file.metadata, tensors: tensors, parameters: broken)
+            #expect(throws: LocalModelError.self) { try LocalModel.read(path) }
             var renamed = tensors
             renamed[0].0 = "other"
             #expect(try code(file.metadata, renamed) == .foreignFile)

@@ -96,6 +96,55 @@ import Testing
         }
     }
 
+    @Test func severalInputsAndOutputsAreTrainedTogether() throws {
+        let training = """
+            model:
+              inputs: {image: {shape: [1, 2, 2]}, note: {tokens: 3}}
+              layers:
+                - {flatten, name: pixels, from: image}
+                - {embedding: {vocabulary: 6, width: 4, padding: 0}, from: note}
+                - {maxOverTime, name: words}
+                - {concatenate, name: both, from: [pixels, words]}
+                - {dense: {units: 1}, name: risk}
+                - {dense: {units: 3}, name: kind, from: both}
+              outputs: [risk, kind]
+            loss:
+              - {output: kind, loss: softmaxCrossEntropy, weight: 0.5}
+              - {output: risk, loss: sigmoidCrossEntropy}
+            training: {optimizer: adam, learningRate: 0.05, batchSize: 8, epochs: 30, seed: 1}
+            data:
+              arrays:
+                file: a.npz
+                inputs: {image: {array: images, divide: 10}, note: {array: notes, lengths: lengths}}
+                target: {kind: kinds, risk: risks}
+            """
+        try SampleData.withFolder { folder in
+            let archive = SampleData.archive([
+                ("images", "|u1", "(24, 2, 2)", (0..<96).map { UInt8($0 / 4 % 2 * 10) }),
+                ("notes", "|u1", "(24, 3)", (0..<72).map { UInt8($0 / 3 % 3 + 2) }),
+                ("lengths", "|u1", "(24,)", (0..<24).map { UInt8($0 % 3 + 1) }),
+                ("kinds", "|u1", "(24,)", (0..<24).map { UInt8($0 % 3) }),
+                ("risks", "|u1", "(24, 1)", (0..<24).map { UInt8($0 % 2) }),
+            ])
+            try Data(archive).write(to: folder.appending(path: "a.npz"))
+            let file = try SampleData.parse(training)
+            let sets = try DataSetReader(file, folder: folder.path).load()
+            let result = try finished(TrainingRun(file, sets, .init(threads: 1)).run { _, _ in })
+            let path = folder.appending(path: "model").path
+            try LocalModel(
+                file, sets.preprocessing, parameters: result.parameters, epoch: 30, trainingExamples: 24
+            ).write(to: path)
+            let model = try LocalModel.read(path)
+            let quality = try model.evaluate(data: folder.path, part: .training, threads: 1)
+            #expect(quality.outputs.map(\.output) == ["kind", "risk"])
+            #expect(quality.outputs.allSatisfy { $0.metrics.first?.value == 1 })
+            let predictions = try model.predict(
+                data: folder.appending(path: "a.npz").path, part: .training, threads: 1)
+            #expect(predictions.columnNames == ["risk", "kind_0", "kind_1", "kind_2"])
+            #expect(predictions.values(ofRow: 1)[0] > 0.5 && predictions.values(ofRow: 2)[3] > 0.5)
+        }
+    }
+
     @Test func checkpointsOfSomethingElseAreRefused() throws {
         try withData { file, sets, path in
             var options = TrainingRun.Options(threads: 1, checkpoint: path)
