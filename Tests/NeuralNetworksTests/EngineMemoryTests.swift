@@ -69,11 +69,14 @@ import Testing
         #expect(consilium_allocations_of_this_thread() - before == 0)
     }
 
-    @Test(.enabled(if: DeepNeuralNetworkLibrary.isBuilt), arguments: BenchmarkGraphs.names)
-    func noPrimitiveIsALibrarysReferenceOne(name: String) throws {
+    @Test(
+        .enabled(if: DeepNeuralNetworkLibrary.isBuilt), arguments: BenchmarkGraphs.names,
+        [Precision.float32, .bfloat16])
+    func noPrimitiveIsALibrarysReferenceOne(name: String, precision: Precision) throws {
         let graph = try BenchmarkGraphs.graph(name)
-        let engine = try Engine(
-            graph, objective: Objective(SoftmaxCrossEntropy()), Engine.Options(batchSize: 2, threads: 1))
+        var options = Engine.Options(batchSize: 2, threads: 1)
+        (options.precision, options.allowsEmulation) = (precision, true)
+        let engine = try Engine(graph, objective: Objective(SoftmaxCrossEntropy()), options)
         for place in 0..<graph.parameterCount { engine.parameters[place] = Float(place % 7) / 100 - 0.03 }
         try engine.prepare(.sgd(momentum: 0, nesterov: false, weightDecay: 0))
         let shape = graph.inputShapes[0]

@@ -10,7 +10,9 @@ import Testing
 @Suite struct SeedNetworkGoldenTests {
     /// What stands beside the tensors.
     private struct Description: Decodable {
-        var train_losses: [Double]
+        var trainLosses: [Double]
+
+        private enum CodingKeys: String, CodingKey { case trainLosses = "train_losses" }
     }
 
     @Test(arguments: KernelSet.all, [1, 2]) func trajectoryMatchesKeras(kernels: KernelSet, threads: Int) throws {
@@ -49,7 +51,7 @@ import Testing
             let engine = try Engine(graph, objective: Objective(SoftmaxCrossEntropy()), options)
             engine.parameters.copy(from: try parameters("initial"), at: 0)
             let rows = (0..<Int32(count)).map { $0 }
-            for (step, expected) in description.train_losses.enumerated() {
+            for (step, expected) in description.trainLosses.enumerated() {
                 // Keras adds ε to √v before v is corrected for its start: to the corrected root it is this one.
                 let epsilon = 1e-7 / (1 - pow(0.999, Double(step + 1))).squareRoot()
                 let state = step == 0 ? nil : engine.optimizerStateValues
