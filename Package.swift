@@ -107,6 +107,10 @@ let package = Package(
                 "Tensors", "WireProtocol",
             ], swiftSettings: shared),
         .target(
+            name: "ModelTraining",
+            dependencies: ["ClinicalData", "Federation", "ModelFiles", "NeuralNetworks", "StudyFiles"],
+            swiftSettings: shared),
+        .target(
             name: "SiteService",
             dependencies: [
                 "ClinicalData", coreMetrics, "Enrolment", "Execution", "Federation", logging, "ModelFiles",
@@ -121,8 +125,8 @@ let package = Package(
             name: "Commands",
             dependencies: [
                 "AggregatorService", argumentParser, "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles",
-                nioPosix, "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic", "Simulation",
-                "SiteService", "Store", "StudyFiles", "Telemetry", unixSignals, "WireProtocol",
+                "ModelTraining", nioPosix, "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic",
+                "Simulation", "SiteService", "Store", "StudyFiles", "Telemetry", unixSignals, "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "Simulation",
@@ -180,6 +184,11 @@ let package = Package(
         .testTarget(
             name: "ModelQualityTests",
             dependencies: ["ClinicalData", "NeuralNetworks", "Randomness", "Tensors"], swiftSettings: shared),
+        .testTarget(
+            name: "ModelTrainingTests",
+            dependencies: [
+                "ClinicalData", "Federation", "ModelFiles", "ModelTraining", "NeuralNetworks", "StudyFiles",
+            ], swiftSettings: shared),
         .testTarget(
             name: "NeuralNetworksTests",
             dependencies: ["AllocationCounter", "ModelFiles", "NeuralNetworks", "Randomness", "Tensors"],

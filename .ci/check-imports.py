@@ -28,7 +28,7 @@ import sys
 LAYERS = {
     "executables": {"consilium", "consilium-site", "consilium-aggregator", "consilium-bench"},
     "commands": {"Commands", "DaemonSupport", "Simulation"},
-    "services": {"SiteService", "AggregatorService"},
+    "services": {"SiteService", "AggregatorService", "ModelTraining"},
     "edges": {"WireProtocol", "PeerTransport", "Store", "ClinicalData", "ModelFiles", "StudyFiles", "Enrolment",
               "Execution", "Telemetry"},
     "domain": {"Federation", "NeuralNetworks", "DifferentialPrivacy", "SecureAggregation", "TransparencyLog",

@@ -50,7 +50,7 @@ package struct StratifiedFolds: Hashable, Sendable {
     }
 
     /// The rows of each patient; patients in the order of their first row.
-    private static func rowsOfPatients(_ patients: [UInt32]?, rowCount: Int) -> [[Int]] {
+    static func rowsOfPatients(_ patients: [UInt32]?, rowCount: Int) -> [[Int]] {
         guard let patients else { return (0..<rowCount).map { [$0] } }
         var places: [UInt32: Int] = [:]
         var rows: [[Int]] = []
@@ -66,7 +66,7 @@ package struct StratifiedFolds: Hashable, Sendable {
     }
 
     /// - Precondition: there is a class.
-    private static func mostFrequent(_ classes: [Int]) -> Int {
+    static func mostFrequent(_ classes: [Int]) -> Int {
         if classes.count == 1 { return classes[0] }
         let counts = Dictionary(classes.map { ($0, 1) }, uniquingKeysWith: +)
         return counts.min { $0.value == $1.value ? $0.key < $1.key : $0.value > $1.value }?.key ?? 0

@@ -2,6 +2,17 @@
 // Reads columns of a table as texts: notes and abstracts, which a data contract does not know.
 
 package enum TextColumns {
+    /// The names of all columns, in their order.
+    ///
+    /// - Throws: ``DataError``, as reading a table does.
+    package static func names(
+        _ input: TableInput, separator: Separator? = nil, encoding: TextEncoding? = nil
+    ) throws(DataError) -> [String] {
+        try TableText.read(input, encoding: encoding) { text throws(DataError) in
+            try RowReader(text, separator: separator, hasHeader: true).header ?? []
+        }
+    }
+
     /// The texts of the columns called `names`: one array a column, in the order of the rows.
     ///
     /// Fields are trimmed of blanks; quoted ones may hold separators and lines.

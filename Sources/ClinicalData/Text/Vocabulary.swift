@@ -22,11 +22,18 @@ package struct Vocabulary: Hashable, Sendable {
 
     /// Lists the `limit` most frequent words of `texts`; of equally frequent ones those first in the order of their
     /// UTF-8 bytes.
-    package init(texts: some Sequence<String>, limit: Int) {
-        var counts: [String: Int] = [:]
+    ///
+    /// - Parameter leastTexts: Words in fewer texts than that are not listed: names of single patients, for one.
+    package init(texts: some Sequence<String>, limit: Int, leastTexts: Int = 1) {
+        var (counts, textCounts): ([String: Int], [String: Int]) = ([:], [:])
         for text in texts {
-            for word in Words.of(text) { counts[word, default: 0] += 1 }
+            let words = Words.of(text)
+            for word in words { counts[word, default: 0] += 1 }
+            if leastTexts > 1 {
+                for word in Set(words) { textCounts[word, default: 0] += 1 }
+            }
         }
+        if leastTexts > 1 { counts = counts.filter { textCounts[$0.key, default: 0] >= leastTexts } }
         let ordered = counts.sorted {
             $0.value == $1.value ? $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) : $0.value > $1.value
         }
@@ -87,14 +94,20 @@ package struct Vocabulary: Hashable, Sendable {
             fields["format"] == .string(Self.format), fields["version"] == .count(Self.version),
             case .array(let values) = fields["words"]
         else { throw Self.wrong("the file is not a vocabulary that this version reads") }
-        var words: [String] = []
+        try self.init(
+            words: values.map { value in
+                if case .string(let word) = value { word } else { "" }
+            })
+    }
+
+    /// A vocabulary of words that were listed before, in their order.
+    ///
+    /// - Throws: ``DataError`` `.wrongVocabulary` for what is no word, or twice; its message holds no word.
+    package init(words: [String]) throws(DataError) {
         var known: Set<String> = []
-        for (index, value) in values.enumerated() {
-            guard case .string(let word) = value, Words.of(word) == [word] else {
-                throw Self.wrong("entry \(index + 1) is not a word in lower case")
-            }
+        for (index, word) in words.enumerated() {
+            guard Words.of(word) == [word] else { throw Self.wrong("entry \(index + 1) is not a word in lower case") }
             guard known.insert(word).inserted else { throw Self.wrong("entry \(index + 1) is there twice") }
-            words.append(word)
         }
         self.init(distinct: words)
     }

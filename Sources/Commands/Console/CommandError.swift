@@ -5,6 +5,8 @@ import ClinicalData
 import Enrolment
 import Foundation
 import ModelFiles
+import ModelTraining
+import NeuralNetworks
 import PeerTransport
 import Simulation
 import Store
@@ -48,6 +50,11 @@ struct CommandError: Error, Sendable {
             self.init(error.code == .unreadableFile ? .notDone : invalid, error.message + places, hint: error.hint)
         case let error as ModelFileError:
             self.init(error.code == .inputOutput ? .notDone : invalid, error.message, hint: error.hint)
+        case let error as LocalModelError:
+            let isUndone = [.checkpoint, .tooLarge, .diverged].contains(error.code)
+            self.init(isUndone ? .notDone : invalid, error.message, hint: error.hint)
+        case let error as ModelError:
+            self.init(invalid, error.description, hint: "name the inputs in the model, or lower its sizes")
         case let error as EnrolmentError: self.init(.doesNotHold, error.explanation, hint: "")
         case let error as SecretFile.Failure: self.init(.notDone, error.message, hint: error.hint)
         case let error as StoreError: self.init(.notDone, error.message, hint: error.hint)

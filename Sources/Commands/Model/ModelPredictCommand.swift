@@ -6,17 +6,20 @@ import ClinicalData
 import Federation
 import Foundation
 import ModelFiles
+import ModelTraining
 import NeuralNetworks
 import Simulation
 
 struct ModelPredictCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
-        abstract: "Apply a model to every row of a table.",
+        abstract: "Apply a model to every row of a table or file.",
         usage: "consilium model predict <file> (--table <file> | --site <file>) [options]",
         discussion: """
-            Rows are numbered from 1 as they stand in the table, without the header; they
-            need no label. Output is CSV. With --explain, for a model of one dense layer,
+            Rows are numbered from 1 as they stand in the file, without the header; they
+            need no label. For a model of `consilium model train`, --table is a file of the
+            form of its training data: arrays, a table, texts or series; --split chooses
+            whose arrays. Output is CSV. With --explain, for a model of one dense layer,
             each line also names the three inputs that moved its score most (weight times
             input).
 
@@ -24,12 +27,13 @@ struct ModelPredictCommand: AsyncParsableCommand {
               consilium model predict model.safetensors --table patients.csv
               consilium model predict model.safetensors --site site.yaml --csv scores.csv
               consilium model predict model.safetensors --table patients.csv --explain
+              consilium model predict pneumonia.safetensors --table pneumoniamnist.npz
             """)
 
     @Argument(help: "The model file (safetensors).")
     var file: String
 
-    @Option(help: ArgumentHelp("A table whose columns are named as in the study.", valueName: "file"))
+    @Option(help: ArgumentHelp("The rows: columns or arrays named as in study or training file.", valueName: "file"))
     var table: String?
 
     @Option(help: ArgumentHelp("A site's configuration, which maps its table.", valueName: "file"))
@@ -40,6 +44,9 @@ struct ModelPredictCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Write the lines to this file.", valueName: "file"))
     var csv: String?
+
+    @Option(help: "Whose arrays, for a local model: test, validation or train.")
+    var split: DataPart = .test
 
     @Flag(help: "Name the inputs that moved each score most.")
     var explain = false
@@ -52,20 +59,32 @@ struct ModelPredictCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try LoadedModel(file)
-        let study = loaded.model.study
-        let explanation = try explain ? LinearExplanation(loaded) : nil
+        let (rows, text) =
+            switch loaded.content {
+            case .study(let model): try lines(of: model, parameters: loaded.parameters)
+            case .local(let model): try lines(of: model)
+            }
+        guard let csv else { return Console.standard().raw(text) }
+        do { try Data(text.utf8).write(to: URL(fileURLWithPath: csv), options: .atomic) } catch {
+            throw CommandError(.notDone, "cannot write \(csv)", hint: "check that its folder exists and may be written")
+        }
+        Console.standard().line("wrote \(Figures.plural(rows, "line")) to \(csv)")
+    }
+
+    private func lines(of model: StudyModel, parameters: [Float]) throws -> (rows: Int, text: String) {
+        let study = model.study
+        let explanation = try explain ? LinearExplanation(model, parameters: parameters) : nil
         let rows: EncodedTable
         do {
             let mapping = try TableChoice(site: site, dataset: dataset, table: table)
-                .mapping(for: study, hash: loaded.model.studyHash)
+                .mapping(for: study, hash: model.studyHash)
             rows = try TableLoader(contract: study.data, mapping: mapping).loadFeatures()
         } catch {
             throw CommandError(error, invalid: .doesNotHold)
         }
         let features = try FeatureMatrix.encode(
-            rows, preprocessing: loaded.model.preprocessing, rows: Array(0..<Int32(rows.rowCount)))
-        let outputs = loaded.model.network.outputs(
-            parameters: loaded.parameters, features: features, rows: rows.rowCount)
+            rows, preprocessing: model.preprocessing, rows: Array(0..<Int32(rows.rowCount)))
+        let outputs = model.network.outputs(parameters: parameters, features: features, rows: rows.rowCount)
         let width = study.task.head.outputs
         var text = (["row"] + study.scoreNames + (explain ? ["explanation"] : [])).csvLine
         for row in 0..<rows.rowCount {
@@ -74,13 +93,31 @@ struct ModelPredictCommand: AsyncParsableCommand {
             if let explanation { cells.append(explanation.words(for: features, row: row)) }
             text += cells.csvLine
         }
-        guard let csv else { return Console.standard().raw(text) }
-        do { try Data(text.utf8).write(to: URL(fileURLWithPath: csv), options: .atomic) } catch {
-            throw CommandError(.notDone, "cannot write \(csv)", hint: "check that its folder exists and may be written")
+        return (rows.rowCount, text)
+    }
+
+    private func lines(of model: LocalModel) throws -> (rows: Int, text: String) {
+        guard let table, !explain else {
+            throw CommandError(
+                .wrongUse, "the model was trained by `consilium model train`",
+                hint: "name its rows with --table FILE, and leave --explain out")
         }
-        Console.standard().line("wrote \(Figures.plural(rows.rowCount, "line")) to \(csv)")
+        let predictions: Predictions
+        do {
+            predictions = try model.predict(
+                data: table, part: split, threads: ProcessInfo.processInfo.activeProcessorCount)
+        } catch {
+            throw CommandError(error, invalid: .doesNotHold)
+        }
+        var text = (["row"] + predictions.columnNames).csvLine
+        for row in 0..<predictions.rows {
+            text += ([String(row + 1)] + predictions.values(ofRow: row).map { Figures.fixed(Double($0), 6) }).csvLine
+        }
+        return (predictions.rows, text)
     }
 }
+
+extension DataPart: ExpressibleByArgument {}
 
 extension Study {
     /// The columns of a prediction.
@@ -98,15 +135,14 @@ private struct LinearExplanation {
     private let names: [String]
     private let weights: [Float]
 
-    init(_ loaded: LoadedModel) throws {
-        let model = loaded.model
+    init(_ model: StudyModel, parameters: [Float]) throws {
         guard model.network.specification.elements.count == 1, model.study.task.head.outputs == 1 else {
             throw CommandError(
                 .wrongUse, "only a model of one dense layer with one output can be explained",
                 hint: "leave --explain out")
         }
         names = model.study.data.features.map { model.study.data.name(of: $0) }
-        weights = Array(loaded.parameters.prefix(names.count))
+        weights = Array(parameters.prefix(names.count))
     }
 
     /// `oldpeak +1.20; cp=4 +0.80; sex=1 -0.31`.

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Federation
 import ModelFiles
+import ModelTraining
 import NeuralNetworks
 
 struct ModelShowCommand: AsyncParsableCommand {
@@ -43,7 +44,13 @@ struct ModelShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try LoadedModel(file)
-        let model = loaded.model
+        switch loaded.content {
+        case .study(let model): try show(model, loaded)
+        case .local(let model): try show(model, loaded)
+        }
+    }
+
+    private func show(_ model: StudyModel, _ loaded: LoadedModel) throws {
         let study = model.study
         let card = Card(
             title: study.title, purpose: study.purpose, study: study.name, studyHash: model.studyHash.hex,
@@ -69,6 +76,40 @@ struct ModelShowCommand: AsyncParsableCommand {
         var table = TextTable([("input", .left), ("treatment", .left)])
         for input in card.inputs { table.add([input.name, input.treatment]) }
         for line in table.lines { console.line(line) }
+        console.line("for research; not a medical device; evaluate on local patients before any use")
+        try json.write(card)
+    }
+
+    private struct LocalCard: Codable {
+        var trainingHash: String
+        var losses: [String]
+        var epoch: Int
+        var trainingExamples: Int
+        var data: String
+        var tensors: [String: [Int]]
+        var parameters: Int
+        var bytes: Int
+        var sha256: String
+    }
+
+    private func show(_ model: LocalModel, _ loaded: LoadedModel) throws {
+        let file = model.file
+        let card = LocalCard(
+            trainingHash: file.hash.hex, losses: file.objective.terms.map { type(of: $0.loss).kind },
+            epoch: model.epoch, trainingExamples: model.trainingExamples, data: file.data.source.kind,
+            tensors: Dictionary(file.graph.slices.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first }),
+            parameters: loaded.parameters.count, bytes: loaded.byteCount, sha256: loaded.sha256.hex)
+        let console = json.console
+        console.heading("local model of \(card.data)")
+        console.line("training \(card.trainingHash)")
+        console.line("file     \(card.sha256)")
+        console.line("loss     \(card.losses.joined(separator: ", "))")
+        console.line(
+            "model    \(Figures.plural(card.parameters, "parameter")), \(Figures.bytes(card.bytes)), epoch \(card.epoch), "
+                + "trained on \(Figures.plural(card.trainingExamples, "example"))")
+        for slice in file.graph.slices {
+            console.line("tensor   \(slice.name) [\(slice.shape.map(String.init).joined(separator: ", "))]")
+        }
         console.line("for research; not a medical device; evaluate on local patients before any use")
         try json.write(card)
     }

@@ -18,7 +18,12 @@ extension ModelSpecification {
 
     /// Reads a model by itself, as a file of `studies/models` holds it, and checks that its layers fit.
     package init(document: DocumentNode, features: Int? = nil) throws(DocumentError) {
-        try self.init(DocumentReader(document)) { (model) throws(ModelError) in _ = try model.graph(features: features)
+        try self.init(DocumentReader(document), features: features)
+    }
+
+    /// The same, for a model inside another document.
+    package init(_ reader: DocumentReader, features: Int?) throws(DocumentError) {
+        try self.init(reader) { (model) throws(ModelError) in _ = try model.graph(features: features)
         }
     }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Optimisers and schedules in a study document, and their canonical form.
 
-import NeuralNetworks
+package import NeuralNetworks
 
 extension OptimizerSpecification {
     /// What came after version 1 of the form, `amsgrad`, is left out where it is false: older studies keep their bytes.
-    var canonicalValue: CanonicalValue {
+    package var canonicalValue: CanonicalValue {
         switch self {
         case .sgd(let momentum, let nesterov, let weightDecay):
             .object([
@@ -48,7 +48,7 @@ extension OptimizerSpecification {
         return .object(fields)
     }
 
-    init(_ reader: DocumentReader) throws(DocumentError) {
+    package init(_ reader: DocumentReader) throws(DocumentError) {
         let (name, body) = try reader.choice(["sgd", "adam", "adamW", "rmsprop", "adagrad", "lamb"])
         switch name {
         case "sgd": self = try Self.sgd(body)
@@ -106,7 +106,7 @@ extension OptimizerSpecification {
 
 extension LearningRateSchedule {
     /// What follows a warm-up is left out where it is the constant rate: older studies keep their bytes.
-    var canonicalValue: CanonicalValue {
+    package var canonicalValue: CanonicalValue {
         switch self {
         case .constant: .object(["constant": .object([:])])
         case .step(let every, let factor):
@@ -124,7 +124,7 @@ extension LearningRateSchedule {
         }
     }
 
-    init(_ reader: DocumentReader) throws(DocumentError) { try self.init(reader, mayWarmUp: true) }
+    package init(_ reader: DocumentReader) throws(DocumentError) { try self.init(reader, mayWarmUp: true) }
 
     /// A warm-up is followed by any schedule but another warm-up.
     private init(_ reader: DocumentReader, mayWarmUp: Bool) throws(DocumentError) {

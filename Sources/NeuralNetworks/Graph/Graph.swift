@@ -37,7 +37,7 @@ package struct Graph: Sendable {
     /// The parts of the flat vector that training moves, in order and with neighbours joined.
     package let trainedRanges: [Range<Int>]
     /// The slices of each node.
-    let slicesOfNode: [Range<Int>]
+    package let slicesOfNode: [Range<Int>]
 
     /// - Throws: ``ShapeError`` naming the first layer that does not fit.
     /// - Precondition: Every node's inputs come before it.
