@@ -35,7 +35,7 @@ test-portable: ## build without oneDNN and run the suites of kernels, layers and
 	@.ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
 
 quality: build ## train networks on real data, every fold and three seeds (needs the folder CONSILIUM_DATA)
-	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '^ModelQualityTests\.'
+	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '^ModelQualityTests\.|ModelZooTrainingTests'
 
 torture: ## run seeds of the federation simulator (SEEDS=N FIRST=S; TRACE=1 prints what happened)
 	@$(BIN)/consilium-bench torture --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(TRACE),--trace)
