@@ -16,17 +16,21 @@ struct JSONOption: ParsableArguments {
 
     /// Refuses a file that cannot be written, before a long command runs.
     func check() throws {
-        guard let json, json != "-" else { return }
-        let folder = URL(fileURLWithPath: json).deletingLastPathComponent().path
+        if let json, json != "-" { try Self.checkWritable(json) }
+    }
+
+    /// Refuses the name of a file that cannot be written.
+    static func checkWritable(_ path: String) throws {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
-            throw CommandError(.notDone, "the folder of \(json) does not exist", hint: "make it, or name another file")
+            throw CommandError(.notDone, "the folder of \(path) does not exist", hint: "make it, or name another file")
         }
-        if FileManager.default.fileExists(atPath: json, isDirectory: &isFolder), isFolder.boolValue {
-            throw CommandError(.notDone, "\(json) is a folder", hint: "name a file")
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw CommandError(.notDone, "\(path) is a folder", hint: "name a file")
         }
         guard access(folder, W_OK) == 0 else {
-            throw CommandError(.notDone, "the folder of \(json) may not be written", hint: "name another file")
+            throw CommandError(.notDone, "the folder of \(path) may not be written", hint: "name another file")
         }
     }
 

@@ -83,6 +83,7 @@ struct ModelTrainCommand: AsyncParsableCommand {
 
     func run() async throws {
         try json.check()
+        try JSONOption.checkWritable(output)
         let (console, interruption) = (json.console, Interruption())
         let pool = NIOThreadPool(numberOfThreads: 1)
         pool.start()
