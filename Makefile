@@ -36,7 +36,8 @@ test: deps lint imports test-portable build ## everything continuous integration
 
 test-portable: ## build without oneDNN and run the suites of kernels, layers and training
 	swift build -c release --build-tests --disable-default-traits
-	@.ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
+	@# What oneDNN's own implementations must be is asked only where it is compiled in: skipping that is no failure.
+	@CI= .ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
 
 quality: build ## train networks on real data, every fold and three seeds (needs the folder CONSILIUM_DATA)
 	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '$(TRAINING_SUITES)'
