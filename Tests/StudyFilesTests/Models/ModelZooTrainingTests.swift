@@ -31,7 +31,7 @@ import Testing
         _ = try Trainer(graph, objective: Objective(loss), threads: 2).run(
             parameters: &parameters, examples: examples,
             plan: LocalTraining(
-                optimizer: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0), learningRate: 3e-4,
+                optimizer: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0), learningRate: 1e-4,
                 schedule: .constant, batchSize: 2, steps: steps, largestNorm: 1),
             order: BatchOrder(seed: 1, round: 1), totalGlobalSteps: steps
         ) { _, loss in losses.append(loss) }
