@@ -21,6 +21,12 @@ import Kernels
 
     deinit { unsafe consilium_workers_destroy(workers) }
 
+    /// Whether `count` pieces of so many operations each are worth more than waking a second member, about 20 µs.
+    package static func pays(for operations: Int, times count: Int) -> Bool {
+        let (work, overflow) = operations.multipliedReportingOverflow(by: count)
+        return overflow || work >= 3_000_000
+    }
+
     /// Runs `body` once for each member and returns when all have returned.
     ///
     /// `body` runs on several threads at once: each member may only touch what is its own, and what all only read.

@@ -48,19 +48,7 @@ import Testing
             edge = try builder.add("mean", MeanOverTime(), edge)
             edge = try builder.add("o", Dense(3), edge)
             let graph = try builder.graph(outputs: [edge])
-            var parameters: [String: [Float]] = [:]
-            for slice in graph.slices { parameters[slice.name] = try file.floats("param." + slice.name) }
-            let targets = try file.values("target").map { Int($0) }
-            let run = PatientRun(
-                graph, parameters: parameters, inputs: try file.floats("input.0"), targets: targets,
-                rowsOfPatients: targets.map { _ in 1 }, bound: try #require(golden.number("clip")), kernels: kernels)
-            #expect(GoldenVectors.agree(run.norms.map { Float($0) }, try file.values("norms")), "\(name) norms")
-            for slice in graph.slices {
-                #expect(
-                    GoldenVectors.agree(
-                        run.clippedSum[slice.name] ?? [], try file.values("clipped_sum." + slice.name)),
-                    "\(name) \(slice.name), \(kernels)")
-            }
+            try PatientGradientGoldenTests.check(name, golden, graph, kernels: kernels)
         }
     }
 }

@@ -111,4 +111,13 @@ import Testing
             #expect(zip(results[0], other).allSatisfy { abs($0 - $1) <= 1e-5 })
         }
     }
+
+    /// Averages over sites are rounded: a running variance may arrive a little below zero.
+    @Test func aRunningVarianceBelowZeroGivesNoNaN() throws {
+        let graph = try Graph(input: Shape([2, 3]), layers: [BatchNorm()])
+        let examples = Examples(count: 1, inputs: [.floats([1, 2, 3, -1, 0, 1])])
+        let predictor = try Predictor(graph, objective: Objective([]), examples: 1, threads: 1)
+        let outputs = predictor.predictions([1, 1, 0, 0, 0, 0, -1e-3, 0.5], examples)[0]
+        #expect(outputs.allSatisfy { $0.isFinite })
+    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What suites of layers share: seeded values, central differences through a plan, and clipping by patient.
 
+import AllocationCounter
 import NeuralNetworks
 import Randomness
 import Tensors
@@ -123,6 +124,36 @@ enum LayerChecks {
         }
         for (name, sum) in sums {
             #expect(GoldenVectors.agree(clipped.clippedSum[name] ?? [], sum), "\(name) clipped")
+        }
+    }
+
+    /// Steps over full batches and the short last one of an epoch, plain and private, with lengths from 0 to 6.
+    ///
+    /// With the portable kernels: oneDNN allocates a table of arguments in every call.
+    static func steadyStepAllocatesNothing(_ graph: Graph) {
+        let parameters = FloatBuffer(count: graph.parameterCount)
+        let gradients = FloatBuffer(count: graph.parameterCount)
+        let runs = [0..<3, 3..<4, 4..<5, 5..<8]
+        for isPrivate in [false, true] {
+            var options = Plan.Options(capacity: 8, isTraining: true)
+            (options.isPrivate, options.largestPatient, options.kernels) = (isPrivate, 3, .portable)
+            let plan = Plan(graph, options, parameters: parameters.floats, gradients: gradients.floats)
+            let patients = Patients()
+            func step(_ examples: Int) {
+                for example in 0..<examples { plan.inputs[0].lengths?[example] = (example * 5) % 7 }
+                plan.forward(
+                    examples: examples, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: examples))
+                guard isPrivate else { return plan.backward(examples: examples) }
+                patients.begin(runs.prefix { $0.upperBound <= examples })
+                plan.backwardPrivately(examples: examples, patients: patients)
+                patients.clip(to: 1)
+                plan.addClipped(examples: examples, patients: patients)
+            }
+            // Full batches and the short last one of an epoch.
+            for examples in [8, 5] { step(examples) }
+            let before = consilium_allocations_of_this_thread()
+            for examples in [8, 5, 8] { step(examples) }
+            #expect(consilium_allocations_of_this_thread() - before == 0, "private: \(isPrivate)")
         }
     }
 }

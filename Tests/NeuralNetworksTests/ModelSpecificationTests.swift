@@ -16,10 +16,23 @@ import Testing
         _ model: ModelSpecification, features: Int? = nil, head: Head = .logistic
     ) -> ModelError? {
         do {
-            try model.check(features: features, head: head)
+            if let features = features ?? Self.tableWidth(model) {
+                try model.check(features: features, head: head)
+            } else {
+                _ = try model.graph(features: nil)
+            }
             return nil
         } catch {
             return error
+        }
+    }
+
+    /// The values of the only input, as a table would give them; nil for tokens and several inputs, which no head judges.
+    private static func tableWidth(_ model: ModelSpecification) -> Int? {
+        guard model.inputs.count == 1, !model.inputs[0].holdsTokens else { return nil }
+        return model.inputs[0].sizes.reduce(1) { product, size in
+            let (next, overflows) = product.multipliedReportingOverflow(by: size)
+            return overflows ? .max : next
         }
     }
 
@@ -100,7 +113,7 @@ import Testing
             Concatenate().from("tabular", "2")
             Dense(1)
         }
-        let graph = try model.graph(inputs: nil, head: .logistic)
+        let graph = try model.graph(features: nil)
         #expect(graph.inputShapes == [.tokens(16), Shape([5])])
         #expect(graph.slices.map(\.name) == ["tabular.weight", "tabular.bias", "1.weight", "4.weight", "4.bias"])
         #expect(graph.shapes.last == Shape([1]))
@@ -160,5 +173,47 @@ import Testing
     @Test func errorsSayWhatWouldFit() {
         let text = Self.error([Dense(3)], head: .softmax(classes: 2))?.description
         #expect(text == "layer 0 (dense) has 3 units: the head needs 2")
+    }
+
+    /// A site's table feeds one input, and its label is compared with one output: whatever else a study names would end
+    /// the daemon that trains it.
+    @Test func aStudysModelTakesItsTableAndGivesOneOutput() throws {
+        let tokens = ModelSpecification(inputs: [.tokens("notes", 4)]) {
+            Embedding(9, width: 3)
+            MeanOverTime()
+            Dense(1)
+        }
+        #expect(throws: ModelError.input(0, .tokensOfTable)) { try tokens.check(features: 4, head: .logistic) }
+        let image = ModelSpecification(inputs: [.values("image", [1, 2, 3])]) {
+            Conv2D(2, kernel: 2)
+            Reshape.flatten
+            Dense(1)
+        }
+        #expect(throws: ModelError.input(0, .features(expected: 6, actual: 4))) {
+            try image.check(features: 4, head: .logistic)
+        }
+        try image.check(features: 6, head: .logistic)
+        let two = ModelSpecification(inputs: [.table("a", features: 4), .table("b", features: 4)]) {
+            Add().from("a", "b")
+            Dense(1)
+        }
+        #expect(throws: ModelError.input(1, .tooMany(largest: 1))) { try two.check(features: 4, head: .logistic) }
+        let outputs = ModelSpecification(
+            elements: [ModelElement(Dense(2), name: "first"), ModelElement(Dense(1), name: "second")],
+            outputs: ["first", "second"])
+        #expect(throws: ModelError.output("second", .tooMany(largest: 1))) {
+            try outputs.check(features: 4, head: .logistic)
+        }
+    }
+
+    /// Each layer is possible by itself; the numbers of all of them together are more than an integer holds.
+    @Test func aModelOfEndlessWorkIsRefused() {
+        let attention = TransformerEncoder(TransformerEncoderLayer(heads: 1, feedForward: 1), layers: 400)
+        let model = ModelSpecification(inputs: [.values("steps", [1 << 28, 1])]) {
+            attention
+            MeanOverTime()
+            Dense(1)
+        }
+        #expect(throws: ModelError.self) { try model.graph(features: nil) }
     }
 }

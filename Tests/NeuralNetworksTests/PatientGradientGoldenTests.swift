@@ -25,23 +25,27 @@ import Testing
     @Test(arguments: KernelSet.all, ["perex_mlp", "perex_cnn"])
     func clippedSumsMatchPyTorch(kernels: KernelSet, name: String) throws {
         try GoldenVectors.forEach([name]) { name, golden in
-            let file = golden.file
-            let shape = Shape(Array(try file.tensor("input.0").shape.dropFirst()))
+            let shape = Shape(Array(try golden.file.tensor("input.0").shape.dropFirst()))
             let nodes = Self.nodes(name)
             let graph = try Graph(inputs: [shape], nodes: nodes, outputs: [nodes.count])
-            var parameters: [String: [Float]] = [:]
-            for slice in graph.slices { parameters[slice.name] = try file.floats("param." + slice.name) }
-            let targets = try file.values("target").map { Int($0) }
-            let run = PatientRun(
-                graph, parameters: parameters, inputs: try file.floats("input.0"), targets: targets,
-                rowsOfPatients: targets.map { _ in 1 }, bound: try #require(golden.number("clip")), kernels: kernels)
-            #expect(GoldenVectors.agree(run.norms.map { Float($0) }, try file.values("norms")), "\(name) norms")
-            for slice in graph.slices {
-                #expect(
-                    GoldenVectors.agree(
-                        run.clippedSum[slice.name] ?? [], try file.values("clipped_sum." + slice.name)),
-                    "\(name) \(slice.name), \(kernels)")
-            }
+            try Self.check(name, golden, graph, kernels: kernels)
+        }
+    }
+
+    /// Compares the norm of each example and the clipped sum of every tensor with one golden file.
+    static func check(_ name: String, _ golden: GoldenVectors.Case, _ graph: Graph, kernels: KernelSet) throws {
+        let file = golden.file
+        var parameters: [String: [Float]] = [:]
+        for slice in graph.slices { parameters[slice.name] = try file.floats("param." + slice.name) }
+        let targets = try file.values("target").map { Int($0) }
+        let run = PatientRun(
+            graph, parameters: parameters, inputs: try file.floats("input.0"), targets: targets,
+            rowsOfPatients: targets.map { _ in 1 }, bound: try #require(golden.number("clip")), kernels: kernels)
+        #expect(GoldenVectors.agree(run.norms.map { Float($0) }, try file.values("norms")), "\(name) norms")
+        for slice in graph.slices {
+            #expect(
+                GoldenVectors.agree(run.clippedSum[slice.name] ?? [], try file.values("clipped_sum." + slice.name)),
+                "\(name) \(slice.name), \(kernels)")
         }
     }
 

@@ -38,19 +38,7 @@ import Testing
                     Node("e", Embedding(20, width: 8), inputs: [0]), Node("r", layer, inputs: [1]),
                     Node("last", LastStep(), inputs: [2]), Node("o", Dense(3), inputs: [3]),
                 ], outputs: [4])
-            var parameters: [String: [Float]] = [:]
-            for slice in graph.slices { parameters[slice.name] = try file.floats("param." + slice.name) }
-            let targets = try file.values("target").map { Int($0) }
-            let run = PatientRun(
-                graph, parameters: parameters, inputs: try file.floats("input.0"), targets: targets,
-                rowsOfPatients: targets.map { _ in 1 }, bound: try #require(golden.number("clip")), kernels: kernels)
-            #expect(GoldenVectors.agree(run.norms.map { Float($0) }, try file.values("norms")), "\(name) norms")
-            for slice in graph.slices {
-                #expect(
-                    GoldenVectors.agree(
-                        run.clippedSum[slice.name] ?? [], try file.values("clipped_sum." + slice.name)),
-                    "\(name) \(slice.name), \(kernels)")
-            }
+            try PatientGradientGoldenTests.check(name, golden, graph, kernels: kernels)
         }
     }
 }

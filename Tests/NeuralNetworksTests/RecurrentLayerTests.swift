@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recurrent layers: lengths, batches, gradients by patient, names, and what a steady step allocates.
 
-import AllocationCounter
 import NeuralNetworks
 import Randomness
 import Tensors
@@ -96,74 +95,13 @@ import Testing
                     Node("r", kind.layer(hidden), inputs: [0]), Node("mean", MeanOverTime(), inputs: [1]),
                     Node("o", Dense(3), inputs: [2]),
                 ], outputs: [3])
-            let parameters = Self.parameters(graph)
-            let (x, patients) = (Self.values(6 * steps * Self.features, "x"), [1, 3, 2])
-            func run(bound: Double) -> PatientRun {
-                PatientRun(
-                    graph, parameters: parameters, inputs: x, lengths: lengths, targets: [0, 1, 2, 2, 1, 0],
-                    rowsOfPatients: patients, bound: bound, capacity: 8, kernels: kernels)
-            }
-            func plain(_ cotangent: [Float], _ rows: Range<Int>) -> [String: [Float]] {
-                let count = steps * Self.features
-                return PlanRun(
-                    graph, parameters: parameters,
-                    inputs: [Array(x[rows.lowerBound * count..<rows.upperBound * count])],
-                    lengths: lengths.map { Array($0[rows]) },
-                    cotangent: Array(cotangent[rows.lowerBound * 3..<rows.upperBound * 3]), examples: rows.count,
-                    kernels: kernels
-                ).gradients
-            }
-            let unclipped = run(bound: .infinity)
-            for (name, values) in plain(unclipped.cotangent, 0..<6) {
-                #expect(
-                    GoldenVectors.agree(unclipped.clippedSum[name] ?? [], Self.doubles(values)), "\(name) unclipped")
-            }
-            let bound = unclipped.norms.sorted()[1]
-            let clipped = run(bound: bound)
-            var (sums, start): ([String: [Double]], Int) = ([:], 0)
-            for (patient, count) in patients.enumerated() {
-                let own = plain(unclipped.cotangent, start..<start + count)
-                start += count
-                let norm = own.values.joined().reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-                #expect(abs(clipped.norms[patient] - norm) <= 1e-4 * norm, "norm of patient \(patient)")
-                for (name, values) in own {
-                    let sum = sums[name] ?? .init(repeating: 0, count: values.count)
-                    sums[name] = zip(sum, values).map { $0 + min(1, bound / norm) * Double($1) }
-                }
-            }
-            for (name, sum) in sums {
-                #expect(GoldenVectors.agree(clipped.clippedSum[name] ?? [], sum), "\(name) clipped")
-            }
+            LayerChecks.patientsAreClippedAsWholes(graph, lengths: lengths, kernels: kernels)
         }
     }
 
-    // With the portable kernels: oneDNN allocates a table of arguments in every call.
     @Test(arguments: kinds) func aSteadyStepAllocatesNothing(kind: Kind) throws {
         let graph = try Self.graph(kind.layer(5), steps: 6)
-        let parameters = FloatBuffer(count: graph.parameterCount)
-        let gradients = FloatBuffer(count: graph.parameterCount)
-        let runs = [0..<3, 3..<4, 4..<5, 5..<8]
-        for isPrivate in [false, true] {
-            var options = Plan.Options(capacity: 8, isTraining: true)
-            (options.isPrivate, options.largestPatient, options.kernels) = (isPrivate, 3, .portable)
-            let plan = Plan(graph, options, parameters: parameters.floats, gradients: gradients.floats)
-            let patients = Patients()
-            func step(_ examples: Int) {
-                for example in 0..<examples { plan.inputs[0].lengths?[example] = (example * 5) % 7 }
-                plan.forward(
-                    examples: examples, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: examples))
-                guard isPrivate else { return plan.backward(examples: examples) }
-                patients.begin(runs.prefix { $0.upperBound <= examples })
-                plan.backwardPrivately(examples: examples, patients: patients)
-                patients.clip(to: 1)
-                plan.addClipped(examples: examples, patients: patients)
-            }
-            // Full batches and the short last one of an epoch.
-            for examples in [8, 5] { step(examples) }
-            let before = consilium_allocations_of_this_thread()
-            for examples in [8, 5, 8] { step(examples) }
-            #expect(consilium_allocations_of_this_thread() - before == 0, "private: \(isPrivate)")
-        }
+        LayerChecks.steadyStepAllocatesNothing(graph)
     }
 
     @Test func parametersHavePyTorchsNamesAndStart() throws {

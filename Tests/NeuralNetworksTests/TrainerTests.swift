@@ -47,6 +47,25 @@ import Testing
         #expect(try train(trainer, round: 1) != first)
     }
 
+    /// The number of workers follows from the batch, not from what the trainer did before.
+    @Test func aTrainerUsedForLargerBatchesGivesTheSameBits() throws {
+        let network = try Network(
+            ModelSpecification(layers: [Dense(64, activation: .tanh), Dense(1)]), inputs: 100, head: .linear)
+        func train(_ trainer: Trainer, batchSize: Int) throws -> [Float] {
+            let (features, targets) = Self.table(rows: 512, inputs: 100)
+            var parameters = network.initialParameters(seed: 1)
+            _ = try trainer.run(
+                parameters: &parameters, examples: network.examples(features: features, targets: targets),
+                plan: LocalTraining(optimizer: Self.adam, learningRate: 0.01, batchSize: batchSize, steps: 6),
+                order: BatchOrder(seed: 4, round: 0), totalGlobalSteps: 6)
+            return parameters
+        }
+        let used = Trainer(network: network, threads: 2)
+        _ = try train(used, batchSize: 512)
+        let fresh = try train(Trainer(network: network, threads: 2), batchSize: 16)
+        #expect(try train(used, batchSize: 16) == fresh)
+    }
+
     /// Pins the bits: no kernel regroups or fuses what it adds, so every machine and every build gives them.
     @Test func trainingGivesTheseBitsOnEveryMachine() throws {
         let network = try Self.perceptron(dropout: 0.25)

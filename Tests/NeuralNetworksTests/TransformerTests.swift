@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Transformer encoders and decoders: gradients, clipping by patient, names, and what a steady step allocates.
 
-import AllocationCounter
 import NeuralNetworks
 import Tensors
 import Testing
@@ -95,32 +94,8 @@ import Testing
         }
     }
 
-    // With the portable kernels: oneDNN allocates a table of arguments in every call.
     @Test func aSteadyStepAllocatesNothing() throws {
         let graph = try Self.classifier(LearnedPositions(), dropout: 0.1, rotary: true)
-        let parameters = FloatBuffer(count: graph.parameterCount)
-        let gradients = FloatBuffer(count: graph.parameterCount)
-        let runs = [0..<3, 3..<4, 4..<5, 5..<8]
-        for isPrivate in [false, true] {
-            var options = Plan.Options(capacity: 8, isTraining: true)
-            (options.isPrivate, options.largestPatient, options.kernels) = (isPrivate, 3, .portable)
-            let plan = Plan(graph, options, parameters: parameters.floats, gradients: gradients.floats)
-            let patients = Patients()
-            func step(_ examples: Int) {
-                for example in 0..<examples { plan.inputs[0].lengths?[example] = (example * 5) % 7 }
-                plan.forward(
-                    examples: examples, step: Step(dropoutKey: 1, firstExample: 0, batchExamples: examples))
-                guard isPrivate else { return plan.backward(examples: examples) }
-                patients.begin(runs.prefix { $0.upperBound <= examples })
-                plan.backwardPrivately(examples: examples, patients: patients)
-                patients.clip(to: 1)
-                plan.addClipped(examples: examples, patients: patients)
-            }
-            // Full batches and the short last one of an epoch.
-            for examples in [8, 5] { step(examples) }
-            let before = consilium_allocations_of_this_thread()
-            for examples in [8, 5, 8] { step(examples) }
-            #expect(consilium_allocations_of_this_thread() - before == 0, "private: \(isPrivate)")
-        }
+        LayerChecks.steadyStepAllocatesNothing(graph)
     }
 }

@@ -26,11 +26,14 @@ package struct GraphBuilder {
     package static let largestParameterCount = 1 << 28
     /// The most values of one example at one edge.
     package static let largestValueCount = 1 << 28
+    /// The most operations of a model's forward direction for one example: an hour of this decade's processors.
+    package static let largestOperationCount = 1 << 50
 
     private var inputs: [Shape] = []
     private var nodes: [Node] = []
     private var shapes: [Shape] = []
     private var parameterCount = 0
+    private var operationCount = 0
 
     package init() {}
 
@@ -62,6 +65,11 @@ package struct GraphBuilder {
             }
             shapes.append(output)
             try checkSize(layer.parameters(inputShapes))
+            // Within the limits above no layer's own number overflows; their sum must not, either.
+            operationCount += min(layer.operations(inputShapes), Self.largestOperationCount + 1)
+            guard operationCount <= Self.largestOperationCount else {
+                throw ShapeError("the model takes too many operations for one example: use smaller sizes")
+            }
         } catch {
             var named = error
             named.layer = name

@@ -96,8 +96,12 @@ private final class BatchStatistics {
     }
 
     /// Makes the affine map of the running statistics.
+    ///
+    /// An average over sites may round a small variance below zero.
     func useRunningStatistics() {
-        for c in 0..<kernels.channels { setMap(c, mean: Double(parameters[2][c]), variance: Double(parameters[3][c])) }
+        for c in 0..<kernels.channels {
+            setMap(c, mean: Double(parameters[2][c]), variance: max(Double(parameters[3][c]), 0))
+        }
     }
 
     private func setMap(_ c: Int, mean: Double, variance: Double) {

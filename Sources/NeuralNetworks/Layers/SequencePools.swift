@@ -11,6 +11,49 @@ private func pooledShape(_ kind: String, _ input: Shape) throws(ShapeError) -> S
     return Shape([input.sizes[1]])
 }
 
+/// The walk over the examples of a part: what a layer does with the live steps of one of them, and what an empty sequence
+/// gives.
+private class SequencePoolOperation: Operation {
+    init(_ context: OperationContext) { super.init(inputs: context.inputs, output: context.output()) }
+
+    /// y of the live steps x `[length, features]`, of which there is one at least.
+    func pool(_ x: Floats, into y: Floats) { preconditionFailure("a pooling without a formula") }
+
+    /// dx of the live steps, zero at entry. Shapes: x and dx `[length, features]`, y and dy `[features]`.
+    ///
+    /// - Parameter kept: What forward read and gave, where the operation reads both.
+    func spread(_ dy: Floats, into dx: Floats, _ kept: (x: Floats, y: Floats)?) {
+        preconditionFailure("a pooling without a formula")
+    }
+
+    override func forward(_ examples: Range<Int>) {
+        for example in examples {
+            let one = example..<example + 1
+            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
+            let length = inputs[0].length(of: example)
+            if length > 0 { pool(x.rows(0..<length, width: y.count), into: y) } else { y.fill(with: 0) }
+        }
+    }
+
+    override func backward(_ examples: Range<Int>) {
+        guard let outputGradient, let inputGradient = inputGradients[0] else { return }
+        for example in examples {
+            let one = example..<example + 1
+            let (dy, dx) = (outputGradient.values(one, of: examples), inputGradient.values(one, of: examples))
+            let live = 0..<inputs[0].length(of: example)
+            // What lies behind the end has no part in y: dx = 0.
+            dx.fill(with: 0)
+            guard !live.isEmpty else { continue }
+            var kept: (x: Floats, y: Floats)?
+            if readsInputs, readsOutput {
+                let x = inputs[0].values(one, of: examples)
+                kept = (x.rows(live, width: dy.count), output.values(one, of: examples))
+            }
+            spread(dy, into: dx.rows(live, width: dy.count), kept)
+        }
+    }
+}
+
 extension Slot {
     /// The steps that this sequence has; all without lengths.
     fileprivate func length(of example: Int) -> Int { lengths?[example] ?? shape.sizes[0] }
@@ -31,29 +74,15 @@ package struct LastStep: Layer {
     package func makeOperation(_ context: OperationContext) -> Operation { LastStepOperation(context) }
 }
 
-private final class LastStepOperation: Operation {
-    init(_ context: OperationContext) { super.init(inputs: context.inputs, output: context.output()) }
-
-    override func forward(_ examples: Range<Int>) {
-        for example in examples {
-            let one = example..<example + 1
-            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
-            let length = inputs[0].length(of: example)
-            // y = x[length − 1]
-            if length > 0 { y.copy(from: x.rows(length - 1..<length, width: y.count)) } else { y.fill(with: 0) }
-        }
+private final class LastStepOperation: SequencePoolOperation {
+    override func pool(_ x: Floats, into y: Floats) {
+        // y = x[length − 1]
+        y.copy(from: x[x.count - y.count..<x.count])
     }
 
-    override func backward(_ examples: Range<Int>) {
-        guard let outputGradient, let inputGradient = inputGradients[0] else { return }
-        for example in examples {
-            let one = example..<example + 1
-            let (dy, dx) = (outputGradient.values(one, of: examples), inputGradient.values(one, of: examples))
-            let length = inputs[0].length(of: example)
-            // y = x[length − 1]: dx[length − 1] = dy, zero elsewhere
-            dx.fill(with: 0)
-            if length > 0 { dx.rows(length - 1..<length, width: dy.count).copy(from: dy) }
-        }
+    override func spread(_ dy: Floats, into dx: Floats, _ kept: (x: Floats, y: Floats)?) {
+        // y = x[length − 1]: dx[length − 1] = dy, zero elsewhere
+        dx[dx.count - dy.count..<dx.count].copy(from: dy)
     }
 }
 
@@ -72,35 +101,18 @@ package struct MeanOverTime: Layer {
     package func makeOperation(_ context: OperationContext) -> Operation { MeanOverTimeOperation(context) }
 }
 
-private final class MeanOverTimeOperation: Operation {
-    init(_ context: OperationContext) { super.init(inputs: context.inputs, output: context.output()) }
-
-    override func forward(_ examples: Range<Int>) {
-        for example in examples {
-            let one = example..<example + 1
-            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
-            let length = inputs[0].length(of: example)
-            y.fill(with: 0)
-            guard length > 0 else { continue }
-            // y = Σ over t < length of x[t]/length
-            addColumnSums(of: x.rows(0..<length, width: y.count), to: y)
-            y.scale(by: 1 / Float(length))
-        }
+private final class MeanOverTimeOperation: SequencePoolOperation {
+    override func pool(_ x: Floats, into y: Floats) {
+        // y = Σₜ x[t]/length
+        y.fill(with: 0)
+        addColumnSums(of: x, to: y)
+        y.scale(by: 1 / Float(x.count / y.count))
     }
 
-    override func backward(_ examples: Range<Int>) {
-        guard let outputGradient, let inputGradient = inputGradients[0] else { return }
-        for example in examples {
-            let one = example..<example + 1
-            let (dy, dx) = (outputGradient.values(one, of: examples), inputGradient.values(one, of: examples))
-            let length = inputs[0].length(of: example)
-            // y = Σ over t < length of x[t]/length: dx[t] = dy/length, zero behind
-            dx.fill(with: 0)
-            guard length > 0 else { continue }
-            let steps = dx.rows(0..<length, width: dy.count)
-            addRows(dy, to: steps)
-            steps.scale(by: 1 / Float(length))
-        }
+    override func spread(_ dy: Floats, into dx: Floats, _ kept: (x: Floats, y: Floats)?) {
+        // y = Σₜ x[t]/length: dx[t] = dy/length
+        addRows(dy, to: dx)
+        dx.scale(by: 1 / Float(dx.count / dy.count))
     }
 }
 
@@ -119,36 +131,18 @@ package struct MaxOverTime: Layer {
     package func makeOperation(_ context: OperationContext) -> Operation { MaxOverTimeOperation(context) }
 }
 
-private final class MaxOverTimeOperation: Operation {
-    init(_ context: OperationContext) { super.init(inputs: context.inputs, output: context.output()) }
-
+private final class MaxOverTimeOperation: SequencePoolOperation {
     override var readsInputs: Bool { true }
     override var readsOutput: Bool { true }
 
-    override func forward(_ examples: Range<Int>) {
-        for example in examples {
-            let one = example..<example + 1
-            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
-            let length = inputs[0].length(of: example)
-            // y = max over t < length of x[t]
-            if length > 0 {
-                SequenceMaxima.forward(x.rows(0..<length, width: y.count), into: y)
-            } else {
-                y.fill(with: 0)
-            }
-        }
+    override func pool(_ x: Floats, into y: Floats) {
+        // y = maxₜ x[t]
+        SequenceMaxima.forward(x, into: y)
     }
 
-    override func backward(_ examples: Range<Int>) {
-        guard let outputGradient, let inputGradient = inputGradients[0] else { return }
-        for example in examples {
-            let one = example..<example + 1
-            let (x, y) = (inputs[0].values(one, of: examples), output.values(one, of: examples))
-            let (dy, dx) = (outputGradient.values(one, of: examples), inputGradient.values(one, of: examples))
-            let end = inputs[0].length(of: example) * y.count
-            // y = max over t < length of x[t]: dx = dy at the first step that has the maximum, zero elsewhere
-            SequenceMaxima.backward(x[0..<end], maxima: y, gradient: dy, into: dx[0..<end])
-            dx[end..<dx.count].fill(with: 0)
-        }
+    override func spread(_ dy: Floats, into dx: Floats, _ kept: (x: Floats, y: Floats)?) {
+        // y = maxₜ x[t]: dx = dy at the first step that has the maximum, zero elsewhere
+        guard let kept else { preconditionFailure("maxima without what they were taken of") }
+        SequenceMaxima.backward(kept.x, maxima: kept.y, gradient: dy, into: dx)
     }
 }

@@ -42,7 +42,11 @@ extension Loss {
     package var mixesExamples: Bool { false }
 
     package func weight(targets: Floats, output: Shape) -> Double {
-        Double(targets.count / ((try? targetCount(for: output)) ?? 1))
+        do {
+            return Double(targets.count / (try targetCount(for: output)))
+        } catch {
+            preconditionFailure("a loss of an output that it does not fit: \(error)")
+        }
     }
 
     package func predict(_ z: Floats, output: Shape) {}

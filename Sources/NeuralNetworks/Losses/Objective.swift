@@ -50,22 +50,23 @@ package struct Objective: Sendable {
 
     /// Checks that every target can be learned.
     ///
-    /// - Throws: ``ExampleError``.
-    package func check(_ examples: Examples, _ graph: Graph) throws(ExampleError) {
+    /// - Throws: ``ShapeError`` when an output does not fit its loss, ``ExampleError``.
+    package func check(_ examples: Examples, _ graph: Graph) throws {
+        let counts = try targetCounts(graph)
         guard examples.targets.count == terms.count else {
-            throw .targets(expected: terms.count, actual: examples.targets.count)
+            throw ExampleError.targets(expected: terms.count, actual: examples.targets.count)
         }
         for (index, term) in terms.enumerated() {
             let shape = graph.shapes[graph.outputs[term.output]]
-            guard let width = try? term.loss.targetCount(for: shape) else { continue }
-            let expected = examples.count * width
+            let expected = examples.count * counts[index]
             let targets = FloatBuffer(count: expected)
             guard examples.targets[index].count == expected else {
-                throw .wrongTargetCount(term: index, expected: expected, actual: examples.targets[index].count)
+                throw ExampleError.wrongTargetCount(
+                    term: index, expected: expected, actual: examples.targets[index].count)
             }
             targets.floats.copy(from: examples.targets[index], at: 0)
             if let example = term.loss.firstUnfit(targets: targets.floats, output: shape) {
-                throw .targetOutOfRange(term: index, example: example)
+                throw ExampleError.targetOutOfRange(term: index, example: example)
             }
         }
     }

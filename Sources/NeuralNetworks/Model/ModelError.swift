@@ -33,6 +33,8 @@ package enum ModelError: Error, Equatable, Sendable, CustomStringConvertible {
         case features(expected: Int, actual: Int)
         /// Only a table could give the features, and there is none.
         case noTable
+        /// Tokens, where a table is what there is.
+        case tokensOfTable
         case tooMany(largest: Int)
     }
 
@@ -88,6 +90,7 @@ extension ModelError.InputProblem: CustomStringConvertible {
             "has impossible sizes: 1 to 4 of at least 1, and at most \(GraphBuilder.largestValueCount) values in all"
         case .isNotRead: "is read by no layer: leave it out, or name it in a layer's `from`"
         case .features(let expected, let actual): "has \(expected) features: the table has \(actual)"
+        case .tokensOfTable: "takes tokens: a study trains on the features of a table"
         case .noTable: "has the features of a table, and there is no table"
         case .tooMany(let largest): "is one too many: at most \(largest) are possible"
         }

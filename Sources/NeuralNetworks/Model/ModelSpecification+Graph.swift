@@ -16,17 +16,24 @@ extension ModelSpecification {
     /// - Throws: ``ModelError``, at the first input, layer or output that does not fit.
     package func graph(features: Int?) throws(ModelError) -> Graph { try assembly(features: features).graph }
 
-    /// The same, for a model whose last output is what `head` expects.
-    package func graph(inputs features: Int?, head: Head) throws(ModelError) -> Graph {
+    /// The same, for a model that a study trains on a table: its only input takes the table's features, and its only output
+    /// is what `head` expects.
+    package func graph(inputs features: Int, head: Head) throws(ModelError) -> Graph {
         let graph = try graph(features: features)
+        guard graph.inputShapes.count == 1 else { throw .input(1, .tooMany(largest: 1)) }
+        guard !graph.inputShapes[0].holdsTokens else { throw .input(0, .tokensOfTable) }
+        guard graph.inputShapes[0].count == features else {
+            throw .input(0, .features(expected: graph.inputShapes[0].count, actual: features))
+        }
+        guard graph.outputs.count == 1 else { throw .output(outputs[1], .tooMany(largest: 1)) }
         try checkOutput(of: graph, head: head)
         return graph
     }
 
-    /// Checks every input and layer, and the last output against the head.
+    /// Checks every input and layer, and the output against the head.
     ///
     /// - Throws: ``ModelError``, at the first one that does not fit.
-    package func check(features: Int?, head: Head) throws(ModelError) {
+    package func check(features: Int, head: Head) throws(ModelError) {
         _ = try graph(inputs: features, head: head)
     }
 

@@ -26,6 +26,8 @@ package final class Engine {
     /// Outputs and gradients of the whole batch, for losses that mix examples.
     private let gathered: [GatheredOutputs]
     private var optimizer: Optimizer
+    private var hasNoiseKey = false
+    private let gradientNorm: GradientNorm
 
     /// How an engine is made.
     package struct Options: Sendable {
@@ -62,12 +64,12 @@ package final class Engine {
         untrainedOutputs = graph.outputs.indices.filter { output in !objective.terms.contains { $0.output == output } }
         batchCapacity = options.batchSize
         isPrivate = options.isPrivate
-        let work = 3 * graph.operations * options.batchSize
-        let pays = options.usesAllThreads || work >= Self.smallestSharedWork
+        let pays = options.usesAllThreads || WorkerTeam.pays(for: 3 * graph.operations, times: options.batchSize)
         workerCount = pays ? min(options.threads, options.batchSize) : 1
         team = WorkerTeam(count: workerCount)
         optimizer = Optimizer(.sgd(momentum: 0, nesterov: false, weightDecay: 0), slices: graph.slices)
         parameterBuffer = FloatBuffer(count: graph.parameterCount)
+        gradientNorm = GradientNorm(count: graph.parameterCount)
         let exchange = WorkerExchange(team: team)
         let share =
             options.isPrivate && options.largestPatient > 1
@@ -101,9 +103,6 @@ package final class Engine {
         }
     }
 
-    /// Below about so many operations a step, waking a second worker costs more than it saves (20 µs).
-    private static let smallestSharedWork = 3_000_000
-
     /// The parameters, read and written between steps.
     package var parameters: Floats { parameterBuffer.floats }
     /// The names of the library's implementations used so far.
@@ -122,6 +121,7 @@ package final class Engine {
         _ specification: OptimizerSpecification, state: [Float]? = nil, noiseKey: [UInt8]? = nil
     ) throws(RandomnessError) {
         for worker in workers { try worker.prepareNoise(key: noiseKey) }
+        hasNoiseKey = noiseKey != nil
         if optimizer.specification == specification {
             optimizer.reset()
         } else {
@@ -145,6 +145,7 @@ package final class Engine {
     ) -> Double {
         precondition(!rows.isEmpty && rows.count <= batchCapacity, "a batch of \(rows.count) for \(batchCapacity)")
         precondition(isPrivate == (update.privacy != nil), "a private step of a plain engine, or the reverse")
+        precondition((update.privacy?.noise ?? 0) == 0 || hasNoiseKey, "noise without a key to make it from")
         team.run { member in
             let worker = workers[member]
             let share = self.share(member, of: rows.count, patients)
@@ -233,7 +234,6 @@ package final class Engine {
     /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
     private func updateParameters(_ member: Int, _ update: StepUpdate) {
         let total = workers[0].gradient.floats
-        var square = 0.0
         for range in parts(member) {
             let sum = total[range]
             for other in workers.dropFirst() { add(other.gradient.floats[range], to: sum) }
@@ -241,18 +241,18 @@ package final class Engine {
                 add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: sum)
             }
             if let correction = update.correction { add(correction[range], to: sum) }
-            if update.largestNorm != nil { square += sumOfSquares(sum) }
         }
         var scale = 1 / (update.privacy?.expectedPatients ?? 1)
         if let largest = update.largestNorm {
-            workers[member].squaredNorm = square
             team.wait()
-            let norm = workers.reduce(0) { $0 + $1.squaredNorm }.squareRoot()
-            scale *= min(1, largest / (scale * norm + 1e-6))
+            let blocks = gradientNorm.blockCount
+            gradientNorm.measure(total, blocks: member * blocks / workerCount..<(member + 1) * blocks / workerCount)
+            team.wait()
+            scale *= Double(GradientNorm.clippingFactor(norm: scale * gradientNorm.norm, limit: largest))
         }
         let blocks = optimizer.preparationBlocks
         if blocks > 0 {
-            if update.largestNorm == nil { team.wait() }
+            team.wait()
             let (first, end) = (member * blocks / workerCount, (member + 1) * blocks / workerCount)
             optimizer.prepare(
                 parameters, gradient: total, blocks: first..<end, step: update.step, scale: Float(scale))
@@ -295,7 +295,6 @@ private final class Worker {
     let gradient: FloatBuffer
     let patients = Patients()
     var lossSum = 0.0
-    var squaredNorm = 0.0
     /// What the worker's part of each term's loss is worth.
     var weights: [Double]
     private(set) var exampleCount = 0

@@ -10,7 +10,6 @@ package import Tensors
 package final class Predictor {
     private let graph: Graph
     private let objective: Objective
-    private let targetCounts: [Int]
     private let team: WorkerTeam
     private let plans: [Plan]
     private let parameters: FloatBuffer
@@ -20,8 +19,6 @@ package final class Predictor {
     private static let largestChunk = 256
     /// About so many floats of activations a chunk may have.
     private static let chunkFloats = 16 << 20
-    /// Below about so many operations, waking a second worker costs more than it saves.
-    private static let smallestSharedWork = 3_000_000
 
     /// - Parameters:
     ///   - examples: About how many will be asked about at a time.
@@ -32,9 +29,9 @@ package final class Predictor {
     ) throws(ShapeError) {
         self.graph = graph
         self.objective = objective
-        targetCounts = try objective.targetCounts(graph)
-        let work = max(graph.operations, graph.parameterCount).multipliedReportingOverflow(by: max(examples, 1))
-        let workers = work.overflow || work.partialValue >= Self.smallestSharedWork ? max(min(threads, examples), 1) : 1
+        _ = try objective.targetCounts(graph)
+        let pays = WorkerTeam.pays(for: max(graph.operations, graph.parameterCount), times: max(examples, 1))
+        let workers = pays ? max(min(threads, examples), 1) : 1
         let width = graph.shapes.map(\.count).max() ?? 1
         let share = (max(examples, 1) + workers - 1) / workers
         chunk = max(min(share, Self.largestChunk, Self.chunkFloats / width), 1)
@@ -52,7 +49,7 @@ package final class Predictor {
     /// - Precondition: The examples were checked against the graph, and `parameters.count` is the graph's.
     package func predictions(_ parameters: [Float], _ examples: Examples) -> [[Float]] {
         let results = graph.outputs.map { FloatBufferBox(count: graph.shapes[$0].count * examples.count) }
-        run(parameters, examples) { plan, range, _ in
+        run(parameters, examples) { plan, range in
             for (index, output) in plan.outputs.enumerated() {
                 // Two outputs may be the same memory: predictions are made where they are returned from.
                 let values = results[index].buffer.floats.rows(range, width: output.count)
@@ -69,7 +66,7 @@ package final class Predictor {
     /// - Precondition: As for ``predictions(_:_:)``, and the targets were checked.
     package func loss(_ parameters: [Float], _ examples: Examples) -> Double {
         let outputs = graph.outputs.map { FloatBufferBox(count: graph.shapes[$0].count * examples.count) }
-        run(parameters, examples) { plan, range, _ in
+        run(parameters, examples) { plan, range in
             for (index, output) in plan.outputs.enumerated() {
                 outputs[index].buffer.floats.rows(range, width: output.count).copy(from: output.floats(0..<range.count))
             }
@@ -90,7 +87,7 @@ package final class Predictor {
 
     /// Calls `body` with each chunk of examples after it went forward, on the worker that has it.
     private func run(
-        _ values: [Float], _ examples: Examples, _ body: (_ plan: Plan, _ range: Range<Int>, _ worker: Int) -> Void
+        _ values: [Float], _ examples: Examples, _ body: (_ plan: Plan, _ range: Range<Int>) -> Void
     ) {
         parameters.floats.copy(from: values, at: 0)
         let share = (examples.count + team.count - 1) / team.count
@@ -102,7 +99,7 @@ package final class Predictor {
                 for (place, row) in range.enumerated() { plan.load(examples, row: row, at: place) }
                 plan.forward(
                     examples: range.count, step: Step(dropoutKey: 0, firstExample: start, batchExamples: range.count))
-                body(plan, range, member)
+                body(plan, range)
             }
         }
     }

@@ -56,7 +56,8 @@ package final class Trainer {
     ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
     ///     a cancellation, ends the run.
     /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``PrecisionError`` when the precision cannot be
-    ///   had, ``ExampleError`` when the examples do not fit, ``TrainingError``, or what `onBatch` throws. The parameters are then half trained: discard them.
+    ///   had, ``ExampleError`` when the examples do not fit, ``TrainingError``, or what `onBatch` throws. The
+    ///   parameters are then half trained: discard them.
     package func run(
         parameters: inout [Float], examples: Examples, plan: LocalTraining, order: BatchOrder,
         firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
@@ -106,9 +107,10 @@ package final class Trainer {
         return progress.summary(steps: plan.steps)
     }
 
-    /// The engine of the last run, or a new one when batches are larger now.
+    /// The engine of the last run, or a new one when batches have another size now: their size decides about the number of
+    /// workers, and that about the last bits.
     private func engine(batchSize: Int) throws -> Engine {
-        if let engine, engine.batchCapacity >= batchSize { return engine }
+        if let engine, engine.batchCapacity == batchSize { return engine }
         var options = Engine.Options(batchSize: batchSize, threads: threads)
         (options.kernels, options.precision) = (kernels, precision)
         let fresh = try Engine(graph, objective: objective, options)
