@@ -15,7 +15,10 @@ import Testing
             guard let start = page.range(of: "<!-- \(name), written by the program"),
                 let open = page.range(of: "-->\n", range: start.upperBound..<page.endIndex),
                 let end = page.range(of: "<!-- end of \(name) -->", range: open.upperBound..<page.endIndex)
-            else { continue }
+            else {
+                Issue.record("the page has no marks for \(name)")
+                continue
+            }
             page.replaceSubrange(open.upperBound..<end.lowerBound, with: "\n" + text + "\n")
         }
         return page
