@@ -27,15 +27,18 @@ import Testing
         let examples = try Self.examples(graph, loss, count: 2)
         var parameters = graph.initialParameters(seed: 1)
         var losses: [Double] = []
-        let steps = 8
+        let steps = 24
         _ = try Trainer(graph, objective: Objective(loss), threads: 2).run(
             parameters: &parameters, examples: examples,
             plan: LocalTraining(
-                optimizer: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0), learningRate: 1e-4,
+                optimizer: .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0),
+                learningRate: Self.large.contains(name) ? 1e-4 : 3e-4,
                 schedule: .constant, batchSize: 2, steps: steps, largestNorm: 1),
             order: BatchOrder(seed: 1, round: 1), totalGlobalSteps: steps
         ) { _, loss in losses.append(loss) }
-        #expect(losses[steps - 1] < losses[0], "\(name): \(losses)")
+        // Dropout moves single losses.
+        let (first, last) = (losses.prefix(6).reduce(0, +) / 6, losses.suffix(6).reduce(0, +) / 6)
+        #expect(last < 0.95 * first, "\(name): \(losses)")
     }
 
     /// Random values, tokens and classes of the model's shapes.
@@ -45,6 +48,10 @@ import Testing
             shape.holdsTokens
                 ? .tokens((0..<count * shape.count).map { _ in Int32(1 + generator.index(below: 7_000)) })
                 : .floats((0..<count * shape.count).map { _ in 2 * generator.uniformFloat() - 1 })
+        }
+        // A mask that the image decides: noise pixel by pixel is nothing that a network could keep in mind.
+        if loss is Dice, case .floats(let pixels) = inputs[0] {
+            return Examples(count: count, inputs: inputs, targets: [pixels.map { $0 > 0 ? 1 : 0 }])
         }
         let output = graph.shapes[graph.outputs[0]]
         let targets = count * (try loss.targetCount(for: output))
