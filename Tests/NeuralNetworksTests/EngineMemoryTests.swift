@@ -69,6 +69,36 @@ import Testing
         #expect(consilium_allocations_of_this_thread() - before == 0)
     }
 
+    /// Several passes, an average, frozen layers, rates by layer and a clipped norm.
+    @Test(.enabled(if: isOptimized)) func aSteadyStepWithAllExtrasAllocatesNothing() throws {
+        let graph = try Graph(
+            input: Shape([2, 8, 8]),
+            layers: [
+                Convolve.twoD(4, kernel: 3, padding: .same), BatchNorm(relu: true), Reshape.flatten, Dense(6), Dense(3),
+            ]
+        ).applying(LayerRates(["1": 0, "3": 0.5]))
+        var options = Engine.Options(batchSize: 4, threads: 1)
+        options.kernels = .portable
+        let engine = try Engine(graph, objective: Objective(SoftmaxCrossEntropy()), options)
+        engine.parameters.copy(from: graph.initialParameters(seed: 3), at: 0)
+        try engine.prepare(
+            .lamb(beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weightDecay: 0.01), averageDecay: 0.9)
+        let examples = Examples(
+            count: 10, inputs: [.floats((0..<10 * 128).map { Float($0 % 13) / 6 - 1 })],
+            targets: [(0..<10).map { Float($0 % 3) }])
+        let rows = (0..<Int32(10)).map { $0 }
+        var update = StepUpdate(rate: 0.01, step: 0)
+        update.largestNorm = 0.1
+        func step(_ number: Int) {
+            update.step = number
+            _ = engine.step(rows[...], of: examples, dropoutKey: UInt64(number), update)
+        }
+        for number in 0..<3 { step(number) }
+        let before = consilium_allocations_of_this_thread()
+        for number in 3..<8 { step(number) }
+        #expect(consilium_allocations_of_this_thread() - before == 0)
+    }
+
     @Test(
         .enabled(if: DeepNeuralNetworkLibrary.isBuilt), arguments: BenchmarkGraphs.names,
         [Precision.float32, .bfloat16])

@@ -11,13 +11,26 @@ package struct Node: Sendable {
     package let inputs: [Int]
     /// Whether all parameters of the layer are frozen.
     package let isFrozen: Bool
+    /// What the learning rate is multiplied with for the parameters of the layer; positive.
+    package let rateFactor: Double
 
-    package init(_ name: String, _ layer: any Layer, inputs: [Int], isFrozen: Bool = false) {
+    package init(
+        _ name: String, _ layer: any Layer, inputs: [Int], isFrozen: Bool = false, rateFactor: Double = 1
+    ) {
+        precondition(rateFactor > 0 && rateFactor.isFinite, "a learning rate times \(rateFactor)")
         self.name = name
         self.layer = layer
         self.inputs = inputs
         self.isFrozen = isFrozen
+        self.rateFactor = rateFactor
     }
+}
+
+/// A part of the flat vector whose parameters learn at one rate.
+package struct TrainedPart: Hashable, Sendable {
+    package var range: Range<Int>
+    /// What the learning rate is multiplied with.
+    package let rateFactor: Double
 }
 
 /// Layers in an order in which each comes after its inputs, with every shape checked.
@@ -39,6 +52,10 @@ package struct Graph: Sendable {
     private let starts: [ParameterDeclaration.Start]
     /// The parts of the flat vector that training moves, in order and with neighbours joined.
     package let trainedRanges: [Range<Int>]
+    /// The same, cut where the learning rate changes.
+    package let trainedParts: [TrainedPart]
+    /// The parts that are frozen, in order and with neighbours joined.
+    package let frozenRanges: [Range<Int>]
     /// The slices of each node.
     package let slicesOfNode: [Range<Int>]
 
@@ -49,7 +66,8 @@ package struct Graph: Sendable {
         var slices: [ParameterSlice] = []
         var starts: [ParameterDeclaration.Start] = []
         var ranges: [Range<Int>] = []
-        var trained: [Range<Int>] = []
+        var parts: [TrainedPart] = []
+        var frozen: [Range<Int>] = []
         var offset = 0
         var operations = 0
         for node in nodes {
@@ -70,11 +88,11 @@ package struct Graph: Sendable {
                 slices.append(
                     ParameterSlice(name: name, shape: declaration.shape, offset: offset, isFrozen: isFrozen))
                 starts.append(declaration.start)
-                let isTrained = declaration.isTrained && !isFrozen
-                if isTrained, let last = trained.last, last.upperBound == offset {
-                    trained[trained.count - 1] = last.lowerBound..<offset + declaration.count
-                } else if isTrained {
-                    trained.append(offset..<offset + declaration.count)
+                let range = offset..<offset + declaration.count
+                if isFrozen {
+                    frozen.append(range)
+                } else if declaration.isTrained {
+                    parts.append(TrainedPart(range: range, rateFactor: node.rateFactor))
                 }
                 offset += declaration.count
             }
@@ -89,9 +107,30 @@ package struct Graph: Sendable {
         self.slices = slices
         self.starts = starts
         slicesOfNode = ranges
-        trainedRanges = trained
+        trainedRanges = Self.joined(parts.map(\.range))
+        trainedParts = parts.reduce(into: []) { joined, part in
+            if let last = joined.last, last.rateFactor == part.rateFactor,
+                last.range.upperBound == part.range.lowerBound
+            {
+                joined[joined.count - 1].range = last.range.lowerBound..<part.range.upperBound
+            } else {
+                joined.append(part)
+            }
+        }
+        frozenRanges = Self.joined(frozen)
         parameterCount = offset
         self.operations = operations
+    }
+
+    /// Neighbours made one.
+    private static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
+        ranges.reduce(into: []) { joined, range in
+            if let last = joined.last, last.upperBound == range.lowerBound {
+                joined[joined.count - 1] = last.lowerBound..<range.upperBound
+            } else {
+                joined.append(range)
+            }
+        }
     }
 
     /// A chain of layers, named by their places as PyTorch's `Sequential` does.

@@ -7,7 +7,8 @@ import Tensors
 /// positions; outside training with the running ones.
 ///
 /// Shapes: x and y `[channels, size…]`, all four parameters `[channels]`; f is the identity or ReLU. The running
-/// statistics lie in the flat vector, so that they are averaged over sites, but no optimiser moves them.
+/// statistics lie in the flat vector, so that they are averaged over sites, but no optimiser moves them. A frozen layer
+/// normalises with them in training, too, and leaves them as they are: it computes what it does in predictions.
 /// Source: Ioffe & Szegedy 2015, Algorithm 1 (arXiv:1502.03167); momentum and the unbiased running variance as
 /// torch.nn.BatchNorm2d.
 package struct BatchNorm: BlockedLayer {
@@ -186,16 +187,17 @@ private final class BatchNormCollector: Operation {
 private final class BatchNormOperation: Operation {
     private let statistics: BatchStatistics
     private let gradients: [Floats]
-    private let isTraining: Bool
+    /// Whether the statistics are those of the batch; else the running ones.
+    private let usesBatch: Bool
     private let collect: BatchNormCollector?
 
     init(_ layer: BatchNorm, _ context: OperationContext) {
         precondition(!context.isPrivate, "batch normalisation mixes patients")
         statistics = BatchStatistics(layer, context)
         gradients = context.gradients
-        isTraining = context.isTraining
+        usesBatch = context.isTraining && !context.isFrozen[2]
         let input = context.inputs[0]
-        collect = isTraining ? BatchNormCollector(statistics, input: input) : nil
+        collect = usesBatch ? BatchNormCollector(statistics, input: input) : nil
         super.init(inputs: [collect?.output ?? input], output: context.output(input.layout, keepsLengths: true))
     }
 
@@ -204,10 +206,14 @@ private final class BatchNormOperation: Operation {
     override var readsInputs: Bool { true }
     override var readsOutput: Bool { statistics.layer.appliesReLU }
 
-    override func begin(_ step: Step) { if !isTraining { statistics.useRunningStatistics() } }
+    override func begin(_ step: Step) {
+        guard !usesBatch else { return }
+        statistics.begin(batchExamples: step.batchExamples)
+        statistics.useRunningStatistics()
+    }
 
     override func enter() {
-        guard isTraining else { return }
+        guard usesBatch else { return }
         statistics.exchange.wait()
         statistics.finishForward()
     }
@@ -232,17 +238,23 @@ private final class BatchNormOperation: Operation {
                 maskedBy: statistics.layer.appliesReLU ? output.values(one, of: examples) : nil,
                 gradient: outputGradient.values(one, of: examples), to: statistics.sums[statistics.worker],
                 at: 2 * statistics.kernels.channels)
+            // dx = g·weight/σ: the other two factors are zero where the batch's statistics play no part.
+            guard !usesBatch, let dx = inputGradients[0] else { continue }
+            statistics.kernels.combine(
+                outputGradient.values(one, of: examples), inputs[0].values(one, of: examples),
+                a: statistics.scale, b: statistics.inputFactor, d: statistics.gradientOffset,
+                into: dx.values(one, of: examples))
         }
     }
 
     override func leave() {
-        guard outputGradient != nil else { return }
+        guard usesBatch, outputGradient != nil else { return }
         statistics.exchange.wait()
         statistics.finishBackward()
     }
 
     override func end() {
-        guard isTraining, outputGradient != nil else { return }
+        guard usesBatch, outputGradient != nil else { return }
         statistics.addGradients(weight: gradients[0], bias: gradients[1])
         // Every worker has read the running mean by now: all have been at the barrier of the backward direction.
         if statistics.worker == 0 { statistics.updateRunningStatistics() }

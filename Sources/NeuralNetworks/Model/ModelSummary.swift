@@ -40,10 +40,12 @@ package struct ModelSummary: Hashable, Sendable, Codable {
 
     /// - Parameters:
     ///   - features: The features of the study's table, when there is one.
+    ///   - layerRates: Which layers are frozen.
     ///   - stateVectors: Vectors of the size of the parameters that the optimiser keeps.
     /// - Throws: ``ModelError``, for a model that does not fit.
     package init(
-        _ specification: ModelSpecification, features: Int?, stateVectors: Int = 0, batchSize: Int = 1
+        _ specification: ModelSpecification, features: Int?, layerRates: LayerRates = .none, stateVectors: Int = 0,
+        batchSize: Int = 1
     ) throws(ModelError) {
         let assembly = try specification.assembly(features: features)
         let (graph, first) = (assembly.graph, assembly.graph.inputShapes.count)
@@ -63,7 +65,7 @@ package struct ModelSummary: Hashable, Sendable, Codable {
                 operations: operations.reduce(0, +))
         }
         parameters = graph.parameterCount
-        trainedParameters = graph.trainedRanges.reduce(0) { $0 + $1.count }
+        trainedParameters = graph.applying(layerRates).trainedRanges.reduce(0) { $0 + $1.count }
         operations = graph.operations
         self.batchSize = batchSize
         let floatBytes = MemoryLayout<Float>.stride

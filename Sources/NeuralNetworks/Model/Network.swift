@@ -11,12 +11,16 @@ package struct Network: Hashable, Sendable {
     package let inputs: Int
     package let head: Head
     package let graph: Graph
+    private let layerRates: LayerRates
 
     /// Lays out the parameters of `specification` for examples of `inputs` features.
     ///
     /// - Throws: ``ModelError`` naming the layer that does not fit and what would.
-    package init(_ specification: ModelSpecification, inputs: Int, head: Head) throws(ModelError) {
-        graph = try specification.graph(inputs: inputs, head: head)
+    package init(
+        _ specification: ModelSpecification, inputs: Int, head: Head, layerRates: LayerRates = .none
+    ) throws(ModelError) {
+        graph = try specification.graph(inputs: inputs, head: head).applying(layerRates)
+        self.layerRates = layerRates
         self.specification = specification
         self.inputs = inputs
         self.head = head
@@ -35,12 +39,14 @@ package struct Network: Hashable, Sendable {
     /// Two networks are the same when they were made from the same.
     package static func == (one: Network, other: Network) -> Bool {
         one.specification == other.specification && one.inputs == other.inputs && one.head == other.head
+            && one.layerRates == other.layerRates
     }
 
     package func hash(into hasher: inout Hasher) {
         hasher.combine(specification)
         hasher.combine(inputs)
         hasher.combine(head)
+        hasher.combine(layerRates)
     }
 }
 

@@ -11,16 +11,30 @@ enum VectorBlocks {
     static func count(_ floats: Int) -> Int { (floats + size - 1) / size }
 }
 
-/// ‖g‖₂ over all parameters, in blocks of a fixed size: workers measure blocks as they like, and the norm has the same
+/// ‖g‖₂ over the parameters that are not frozen, in blocks of a fixed size: workers measure blocks as they like, and the norm has the same
 /// bits.
 package final class GradientNorm {
     private let count: Int
+    /// What each block measures: itself, but for what is frozen.
+    private let pieces: [[Range<Int>]]
     /// Σ g² of each block.
     private let squares: FloatBuffer
 
-    /// - Parameter count: The parameters.
-    package init(count: Int) {
+    /// - Parameters:
+    ///   - count: The parameters.
+    ///   - frozen: Parts without a gradient, in order.
+    package init(count: Int, excluding frozen: [Range<Int>] = []) {
         self.count = count
+        pieces = (0..<VectorBlocks.count(count)).map { block in
+            let range = block * VectorBlocks.size..<min((block + 1) * VectorBlocks.size, count)
+            var (pieces, start): ([Range<Int>], Int) = ([], range.lowerBound)
+            for part in frozen where part.overlaps(range) {
+                if part.lowerBound > start { pieces.append(start..<part.lowerBound) }
+                start = min(part.upperBound, range.upperBound)
+            }
+            if start < range.upperBound { pieces.append(start..<range.upperBound) }
+            return pieces
+        }
         squares = FloatBuffer(count: VectorBlocks.count(count))
     }
 
@@ -30,8 +44,7 @@ package final class GradientNorm {
     package func measure(_ g: Floats, blocks: Range<Int>) {
         precondition(g.count == count, "a gradient of \(g.count) for a norm over \(count)")
         for block in blocks {
-            let start = block * VectorBlocks.size
-            squares.floats[block] = Float(sumOfSquares(g[start..<min(start + VectorBlocks.size, count)]))
+            squares.floats[block] = Float(pieces[block].reduce(0) { $0 + sumOfSquares(g[$1]) })
         }
     }
 

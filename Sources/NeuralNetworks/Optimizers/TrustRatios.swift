@@ -8,7 +8,7 @@ import Tensors
 /// Source: You et al. 2020, Algorithm 2 (arXiv:1904.00962); the ratio is 1 where either norm is zero, as in the
 /// authors' code.
 final class TrustRatios {
-    /// The places of the blocks in the flat vector; a block lies in one tensor.
+    /// The places of the blocks in the flat vector; a block lies in one tensor, and none in a frozen one.
     let blocks: [Range<Int>]
     /// For each tensor its place, and its blocks.
     private let tensors: [(range: Range<Int>, blocks: Range<Int>)]
@@ -17,9 +17,12 @@ final class TrustRatios {
 
     init(_ slices: [ParameterSlice]) {
         var (blocks, tensors): ([Range<Int>], [(Range<Int>, Range<Int>)]) = ([], [])
+        var end = 0
         for slice in slices {
-            precondition(slice.offset == tensors.last?.0.upperBound ?? 0, "a gap before \(slice.name)")
+            precondition(slice.offset == end, "a gap before \(slice.name)")
             let range = slice.offset..<slice.offset + slice.count
+            end = range.upperBound
+            guard !slice.isFrozen else { continue }
             let first = blocks.count
             for start in stride(from: range.lowerBound, to: range.upperBound, by: VectorBlocks.size) {
                 blocks.append(start..<min(start + VectorBlocks.size, range.upperBound))

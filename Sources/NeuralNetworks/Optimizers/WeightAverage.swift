@@ -6,7 +6,8 @@ package import Tensors
 /// average ← decay·average + (1 − decay)·w after every step; the first step's parameters start it.
 ///
 /// Source: torch.optim.swa_utils.get_ema_multi_avg_fn; Polyak & Juditsky 1992.
-package struct WeightAverage: ~Copyable {
+/// Not sendable: the workers of one team update parts of it during one step of its owner.
+package final class WeightAverage {
     /// From 0, which keeps only the last parameters, to below 1.
     package let decay: Double
     private let memory: FloatBuffer

@@ -28,6 +28,7 @@ package final class Engine {
     private var optimizer: Optimizer
     private var hasNoiseKey = false
     private let gradientNorm: GradientNorm
+    private var average: WeightAverage?
 
     /// How an engine is made.
     package struct Options: Sendable {
@@ -69,7 +70,7 @@ package final class Engine {
         team = WorkerTeam(count: workerCount)
         optimizer = Optimizer(.sgd(momentum: 0, nesterov: false, weightDecay: 0), slices: graph.slices)
         parameterBuffer = FloatBuffer(count: graph.parameterCount)
-        gradientNorm = GradientNorm(count: graph.parameterCount)
+        gradientNorm = GradientNorm(count: graph.parameterCount, excluding: graph.frozenRanges)
         let exchange = WorkerExchange(team: team)
         let share =
             options.isPrivate && options.largestPatient > 1
@@ -110,15 +111,20 @@ package final class Engine {
     /// Bytes of plans, gradients, parameters and optimiser state.
     package var byteCount: Int {
         workers.reduce(0) { $0 + $1.plan.byteCount + $1.gradient.count * MemoryLayout<Float>.stride }
-            + (parameterBuffer.count + optimizer.state.count) * MemoryLayout<Float>.stride
+            + (parameterBuffer.count + optimizer.state.count + (average?.values.count ?? 0))
+            * MemoryLayout<Float>.stride
     }
 
     /// Gives the optimiser zeroed state, or state saved before.
     ///
-    /// - Parameter noiseKey: 32 random bytes that the noise of private steps is made from.
+    /// - Parameters:
+    ///   - noiseKey: 32 random bytes that the noise of private steps is made from.
+    ///   - averageDecay: That of a moving average of the parameters, from 0 to below 1; nil: none is kept.
+    ///   - average: The average saved before; the first step, numbered 0, starts it anew.
     /// - Throws: ``RandomnessError`` when the system has no cipher.
     package func prepare(
-        _ specification: OptimizerSpecification, state: [Float]? = nil, noiseKey: [UInt8]? = nil
+        _ specification: OptimizerSpecification, state: [Float]? = nil, noiseKey: [UInt8]? = nil,
+        averageDecay: Double? = nil, average saved: [Float]? = nil
     ) throws(RandomnessError) {
         for worker in workers { try worker.prepareNoise(key: noiseKey) }
         hasNoiseKey = noiseKey != nil
@@ -128,12 +134,22 @@ package final class Engine {
             optimizer = Optimizer(specification, slices: graph.slices)
         }
         if let state { optimizer.state.copy(from: state, at: 0) }
+        if average?.decay != averageDecay {
+            average = averageDecay.map { WeightAverage(decay: $0, count: graph.parameterCount) }
+        }
+        if let saved { average?.values.copy(from: saved, at: 0) }
     }
+
+    /// The moving average of the parameters after the last step; nil where none is kept.
+    package var averageValues: [Float]? { average?.values.array }
 
     /// The optimiser's state, for a checkpoint.
     package var optimizerStateValues: [Float] { optimizer.state.array }
 
     /// Takes one step over the examples `rows`, in this order; returns the batch's loss at the parameters before it.
+    ///
+    /// More rows than ``batchCapacity`` go through the model in several passes, whose gradients are added up: the loss is
+    /// still the mean over all rows. Only layers and losses that mix examples see one pass at a time.
     ///
     /// - Parameters:
     ///   - dropoutKey: Different for every step.
@@ -143,28 +159,58 @@ package final class Engine {
         _ rows: ArraySlice<Int32>, of examples: Examples, dropoutKey: UInt64, patients: [Range<Int>]? = nil,
         _ update: StepUpdate
     ) -> Double {
-        precondition(!rows.isEmpty && rows.count <= batchCapacity, "a batch of \(rows.count) for \(batchCapacity)")
+        precondition(
+            !rows.isEmpty && (!isPrivate || rows.count <= batchCapacity),
+            "a batch of \(rows.count) for \(batchCapacity)")
         precondition(isPrivate == (update.privacy != nil), "a private step of a plain engine, or the reverse")
         precondition((update.privacy?.noise ?? 0) == 0 || hasNoiseKey, "noise without a key to make it from")
         team.run { member in
             let worker = workers[member]
-            let share = self.share(member, of: rows.count, patients)
-            worker.begin(share, rows, examples, patients)
-            worker.plan.forward(
-                examples: share.count,
-                step: Step(dropoutKey: dropoutKey, firstExample: share.lowerBound, batchExamples: rows.count))
-            evaluateLosses(worker, share, batch: rows.count)
-            if let privacy = update.privacy {
-                worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
-                worker.patients.clip(to: privacy.bound)
-                worker.plan.addClipped(examples: share.count, patients: worker.patients)
-            } else {
-                worker.plan.backward(examples: share.count)
+            worker.lossSum = 0
+            let isOnePass = rows.count <= batchCapacity
+            if !isOnePass { sumWeights(worker, member, rows, examples) }
+            for first in stride(from: 0, to: rows.count, by: batchCapacity) {
+                let pass = rows[rows.startIndex + first..<rows.startIndex + min(first + batchCapacity, rows.count)]
+                let share = self.share(member, of: pass.count, patients)
+                worker.begin(share, pass, examples, patients)
+                worker.plan.forward(
+                    examples: share.count,
+                    step: Step(
+                        dropoutKey: dropoutKey, firstExample: first + share.lowerBound, batchExamples: pass.count))
+                if isOnePass { sumWeights(worker, share) }
+                evaluateLosses(worker, share, batch: pass.count)
+                if let privacy = update.privacy {
+                    worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
+                    worker.patients.clip(to: privacy.bound)
+                    worker.plan.addClipped(examples: share.count, patients: worker.patients)
+                } else {
+                    worker.plan.backward(examples: share.count)
+                }
+                // After the last pass for the update; before the next one for what layers that mix examples share.
+                team.wait()
             }
-            team.wait()
             updateParameters(member, update)
         }
         return workers.reduce(0) { $0 + $1.lossSum }
+    }
+
+    /// What the worker's part of the batch is worth to each loss, the targets being loaded.
+    private func sumWeights(_ worker: Worker, _ share: Range<Int>) {
+        for (index, term) in objective.terms.enumerated() {
+            worker.weights[index] = term.loss.weight(
+                targets: worker.targets(index, 0..<share.count), output: worker.plan.outputs[term.output].shape)
+        }
+        if workerCount > 1 { team.wait() }
+    }
+
+    /// The same over all passes, ahead of the first: its gradients are scaled by the whole batch's weight already.
+    private func sumWeights(_ worker: Worker, _ member: Int, _ rows: ArraySlice<Int32>, _ examples: Examples) {
+        for index in worker.weights.indices { worker.weights[index] = 0 }
+        for first in stride(from: 0, to: rows.count, by: batchCapacity) {
+            let pass = rows[rows.startIndex + first..<rows.startIndex + min(first + batchCapacity, rows.count)]
+            worker.addWeights(objective.terms, share(member, of: pass.count, nil), pass, examples)
+        }
+        if workerCount > 1 { team.wait() }
     }
 
     /// The examples of the batch that a worker takes: neighbouring ones, and whole patients.
@@ -177,16 +223,9 @@ package final class Engine {
         return boundary(member)..<boundary(member + 1)
     }
 
-    /// Writes the output gradients, and the worker's part of the batch's loss.
+    /// Writes the output gradients, and adds the worker's part of the batch's loss.
     private func evaluateLosses(_ worker: Worker, _ share: Range<Int>, batch: Int) {
-        worker.lossSum = 0
         let range = 0..<share.count
-        for index in objective.terms.indices {
-            let output = worker.plan.outputs[objective.terms[index].output]
-            worker.weights[index] = objective.terms[index].loss.weight(
-                targets: worker.targets(index, range), output: output.shape)
-        }
-        if workerCount > 1 { team.wait() }
         for output in untrainedOutputs { worker.plan.outputGradients[output].floats(range).fill(with: 0) }
         for (index, term) in objective.terms.enumerated() {
             let output = worker.plan.outputs[term.output]
@@ -195,13 +234,18 @@ package final class Engine {
                 evaluateMixing(term, index, worker, share, batch: batch)
                 continue
             }
-            let total = workers.reduce(0) { $0 + $1.weights[index] }
-            let scale = total > 0 ? term.weight / total : 0
+            let scale = scale(term, index)
             let sum = term.loss.evaluate(
                 output.floats(range), targets: worker.targets(index, range), output: output.shape,
                 scale: isPrivate ? Float(term.weight) : Float(scale), into: gradient.floats(range))
             worker.lossSum += sum * scale
         }
+    }
+
+    /// What the sum of a term's losses is multiplied with: its weight by that of the whole batch.
+    private func scale(_ term: Objective.Term, _ index: Int) -> Double {
+        let total = workers.reduce(0) { $0 + $1.weights[index] }
+        return total > 0 ? term.weight / total : 0
     }
 
     /// Outputs and targets of all workers come together, the first worker evaluates, and each takes its part.
@@ -220,8 +264,7 @@ package final class Engine {
                 targets.floats[place..<place + own.count].copy(from: own)
                 place += own.count
             }
-            let weight = term.loss.weight(targets: targets.floats, output: output.shape)
-            let scale = weight > 0 ? term.weight / weight : 0
+            let scale = scale(term, index)
             let sum = term.loss.evaluate(
                 all.outputs.floats[0..<batch * width], targets: targets.floats, output: output.shape,
                 scale: Float(scale), into: all.gradients.floats[0..<batch * width])
@@ -234,7 +277,8 @@ package final class Engine {
     /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
     private func updateParameters(_ member: Int, _ update: StepUpdate) {
         let total = workers[0].gradient.floats
-        for range in parts(member) {
+        for part in parts(member) {
+            let range = part.range
             let sum = total[range]
             for other in workers.dropFirst() { add(other.gradient.floats[range], to: sum) }
             if let proximal = update.proximal {
@@ -261,104 +305,27 @@ package final class Engine {
         if let privacy = update.privacy, privacy.noise > 0 {
             workers[member].addNoise(privacy.noise, to: total, parts(member), member: member, step: update.step)
         }
-        for range in parts(member) {
+        for part in parts(member) {
             optimizer.update(
-                parameters, gradient: total, range: range, step: update.step, rate: update.rate, scale: Float(scale))
-            for worker in workers { worker.gradient.floats[range].fill(with: 0) }
+                parameters, gradient: total, range: part.range, step: update.step,
+                rate: update.rate * part.rateFactor, scale: Float(scale))
+            for worker in workers { worker.gradient.floats[part.range].fill(with: 0) }
         }
+        // Running statistics, too: the average is a whole model.
+        average?.update(parameters, range: bounds(member), steps: update.step)
     }
 
-    /// The trained parts of the flat vector that a worker updates; all of them together are the trained parts.
-    private func parts(_ member: Int) -> some Sequence<Range<Int>> {
+    /// The part of the flat vector that is a worker's.
+    private func bounds(_ member: Int) -> Range<Int> {
         let size = ((graph.parameterCount + workerCount - 1) / workerCount + 15) & ~15
-        let (first, end) = (member * size, min((member + 1) * size, graph.parameterCount))
-        return graph.trainedRanges.lazy
-            .map { max($0.lowerBound, first)..<max(min($0.upperBound, end), max($0.lowerBound, first)) }
-            .filter { !$0.isEmpty }
-    }
-}
-
-/// Outputs of the whole batch and their gradients.
-private final class GatheredOutputs {
-    let outputs: FloatBuffer
-    let gradients: FloatBuffer
-
-    init(count: Int) {
-        outputs = FloatBuffer(count: count)
-        gradients = FloatBuffer(count: count)
-    }
-}
-
-/// One worker: its plan, its gradients, its targets.
-private final class Worker {
-    let plan: Plan
-    let gradient: FloatBuffer
-    let patients = Patients()
-    var lossSum = 0.0
-    /// What the worker's part of each term's loss is worth.
-    var weights: [Double]
-    private(set) var exampleCount = 0
-    private var noiseStream: KeyedStream?
-    private let noise = GaussianNoise()
-    private let targetBuffers: [GatheredOutputs]
-    private let targetCounts: [Int]
-
-    init(_ graph: Graph, _ options: Plan.Options, parameters: Floats, targetCounts: [Int]) {
-        gradient = FloatBuffer(count: graph.parameterCount)
-        plan = Plan(graph, options, parameters: parameters, gradients: gradient.floats)
-        self.targetCounts = targetCounts
-        targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
-        weights = targetCounts.map { _ in 0 }
+        return min(member * size, graph.parameterCount)..<min((member + 1) * size, graph.parameterCount)
     }
 
-    func prepareNoise(key: [UInt8]?) throws(RandomnessError) {
-        if let key { noiseStream = try KeyedStream(key: key) } else { noiseStream = nil }
-    }
-
-    /// Adds normal noise to parts of a vector. Every step and every worker has a place of its own in the stream.
-    func addNoise(
-        _ deviation: Double, to total: Floats, _ parts: some Sequence<Range<Int>>, member: Int, step: Int
-    ) {
-        // 2²⁸ blocks of four floats for each of up to 2⁸ workers: a vector has at most 2²⁸ floats.
-        var block = UInt64(step) << 36 | UInt64(member) << 28
-        for range in parts {
-            unsafe noise.add(deviation: Float(deviation), to: total[range]) { bytes, _ in
-                unsafe noiseStream?.fill(bytes, fromBlock: block)
-                block += UInt64(bytes.count / KeyedStream.blockBytes)
-            }
-        }
-    }
-
-    func targets(_ term: Int, _ range: Range<Int>) -> Floats {
-        targetBuffers[term].outputs.floats.rows(range, width: targetCounts[term])
-    }
-
-    /// Copies the share's examples to the inputs of the plan.
-    func begin(_ share: Range<Int>, _ rows: ArraySlice<Int32>, _ examples: Examples, _ patients: [Range<Int>]?) {
-        exampleCount = share.count
-        for (place, row) in rows[rows.startIndex + share.lowerBound..<rows.startIndex + share.upperBound].enumerated() {
-            plan.load(examples, row: Int(row), at: place)
-            for (term, count) in targetCounts.enumerated() {
-                targets(term, place..<place + 1).copy(from: examples.targets[term], at: Int(row) * count)
-            }
-        }
-        if let patients {
-            self.patients.begin(patients, within: share)
-        } else if plan.isPrivate {
-            self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
-        }
-    }
-}
-
-extension Plan {
-    /// Copies one example to a place of the input slots.
-    func load(_ examples: Examples, row: Int, at place: Int) {
-        for (index, slot) in inputs.enumerated() {
-            switch examples.inputs[index] {
-            case .floats(let values): slot.floats(place..<place + 1).copy(from: values, at: row * slot.count)
-            case .tokens(let tokens): slot.integers(place..<place + 1).copy(from: tokens, at: row * slot.count)
-            }
-            slot.lengths?[place] = examples.lengths[index].map { Int($0[row]) } ?? slot.shape.sizes[0]
-        }
+    /// The trained parts of a worker's part; those of all workers together are the trained parts.
+    private func parts(_ member: Int) -> some Sequence<TrainedPart> {
+        let own = bounds(member)
+        return graph.trainedParts.lazy
+            .map { TrainedPart(range: $0.range.clamped(to: own), rateFactor: $0.rateFactor) }
+            .filter { !$0.range.isEmpty }
     }
 }

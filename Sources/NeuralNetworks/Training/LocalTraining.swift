@@ -13,6 +13,10 @@ package struct LocalTraining: Hashable, Sendable {
     package var steps: Int
     /// The largest norm of a step's whole gradient; nil: any. Source: Pascanu, Mikolov & Bengio 2013, Algorithm 1.
     package var largestNorm: Double?
+    /// Batches whose gradients make one step: the mean is that over all of their examples.
+    package var accumulation = 1
+    /// The decay of a moving average of the parameters, which is then what training gives; nil: the last parameters.
+    package var averageDecay: Double?
 
     package init(
         optimizer: OptimizerSpecification, learningRate: Double, schedule: LearningRateSchedule = .constant,
@@ -34,6 +38,9 @@ package struct LocalTraining: Hashable, Sendable {
         return (examples + batchSize - 1) / batchSize
     }
 
+    /// Examples that one step sees.
+    package var examplesPerStep: Int { batchSize * accumulation }
+
     /// Checks the numbers of the plan.
     ///
     /// - Throws: ``TrainingError/invalidPlan(_:)`` with the first part that makes no sense.
@@ -44,6 +51,10 @@ package struct LocalTraining: Hashable, Sendable {
         guard schedule.isValid else { throw .invalidPlan(.schedule) }
         guard optimizer.isValid else { throw .invalidPlan(.optimizer) }
         if let largestNorm, !(largestNorm > 0) { throw .invalidPlan(.largestNorm) }
+        guard accumulation >= 1, !batchSize.multipliedReportingOverflow(by: accumulation).overflow else {
+            throw .invalidPlan(.accumulation)
+        }
+        if let averageDecay, !(averageDecay >= 0 && averageDecay < 1) { throw .invalidPlan(.averageDecay) }
     }
 }
 

@@ -38,7 +38,7 @@ package final class Trainer {
         self.init(network.graph, objective: network.objective, threads: threads, kernels: kernels)
     }
 
-    /// Trains `parameters` in place with a fresh optimiser.
+    /// Trains `parameters` in place with a fresh optimiser; where the plan keeps an average, they end as the average.
     ///
     /// Shapes: parameters, `reference` and `correction` `[parameterCount]`.
     /// Each step follows gradient + μ·(w − reference) + correction.
@@ -55,6 +55,8 @@ package final class Trainer {
     ///   - saving: Gets the state of this run when it is due, after `onBatch`.
     ///   - onBatch: Called after each step with the local step from zero and the batch's loss; what it throws, such as
     ///     a cancellation, ends the run.
+    ///   - rateFactor: What the schedule's rate is multiplied with for a local step, such as after a plateau. Asked again for
+    ///     the steps before a checkpoint.
     /// - Throws: ``ShapeError`` when the objective does not fit the graph, ``PrecisionError`` when the precision cannot be
     ///   had, ``ExampleError`` when the examples do not fit, ``TrainingError``, or what `onBatch` throws. The
     ///   parameters are then half trained: discard them.
@@ -62,7 +64,8 @@ package final class Trainer {
         parameters: inout [Float], examples: Examples, plan: LocalTraining, order: BatchOrder,
         firstGlobalStep: Int = 0, totalGlobalSteps: Int, proximal: (mu: Double, reference: [Float])? = nil,
         correction: [Float]? = nil, from checkpoint: TrainingCheckpoint? = nil, saving: CheckpointSaving? = nil,
-        onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in }
+        onBatch: (_ step: Int, _ loss: Double) throws -> Void = { _, _ in },
+        rateFactor: (_ step: Int) -> Double = { _ in 1 }
     ) throws -> TrainingSummary {
         try check(parameters, plan, firstGlobalStep, totalGlobalSteps, proximal, correction)
         if let checkpoint { try check(checkpoint, plan) }
@@ -70,7 +73,9 @@ package final class Trainer {
         try objective.check(examples, graph)
         let engine = try engine(batchSize: min(examples.count, plan.batchSize))
         engine.parameters.copy(from: checkpoint?.parameters ?? parameters, at: 0)
-        try engine.prepare(plan.optimizer, state: checkpoint?.optimizerState)
+        try engine.prepare(
+            plan.optimizer, state: checkpoint?.optimizerState, averageDecay: plan.averageDecay,
+            average: checkpoint?.average)
         if let proximal { reference.floats.copy(from: proximal.reference, at: 0) }
         if let correction { self.correction.floats.copy(from: correction, at: 0) }
 
@@ -78,6 +83,7 @@ package final class Trainer {
         var progress = Progress(rows: examples.count, plan: plan, order: order, proximalWeight: proximal?.mu ?? 0)
         func learningRate(_ step: Int) -> Double {
             plan.schedule.rate(base: plan.learningRate, step: firstGlobalStep + step, totalSteps: totalGlobalSteps)
+                * rateFactor(step)
         }
         if let checkpoint {
             progress.lossSum = checkpoint.lossSum
@@ -100,10 +106,10 @@ package final class Trainer {
             try saving.save(
                 TrainingCheckpoint(
                     steps: step + 1, lossSum: progress.lossSum, parameters: engine.parameters.array,
-                    optimizerState: engine.optimizerStateValues))
+                    optimizerState: engine.optimizerStateValues, average: engine.averageValues))
         }
         guard allFinite(engine.parameters) else { throw TrainingError.nonFiniteParameters }
-        parameters = engine.parameters.array
+        parameters = engine.averageValues ?? engine.parameters.array
         return progress.summary(steps: plan.steps)
     }
 
@@ -149,6 +155,9 @@ package final class Trainer {
         ] where values.count != expected {
             throw .wrongCount(.checkpoint, expected: expected, actual: values.count)
         }
+        guard checkpoint.average?.count == plan.averageDecay.map({ _ in graph.parameterCount }) else {
+            throw .invalidPlan(.checkpoint)
+        }
     }
 }
 
@@ -160,7 +169,7 @@ private struct Progress {
     private var (examples, rateSum) = (0, 0.0)
 
     init(rows: Int, plan: LocalTraining, order: BatchOrder, proximalWeight: Double) {
-        batches = BatchSequence(rows: rows, batchSize: plan.batchSize, order: order)
+        batches = BatchSequence(rows: rows, batchSize: plan.examplesPerStep, order: order)
         weights = GradientWeights(
             optimizer: plan.optimizer, baseRate: plan.learningRate, proximalWeight: proximalWeight)
     }

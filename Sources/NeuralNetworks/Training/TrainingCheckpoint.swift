@@ -15,14 +15,20 @@ package struct TrainingCheckpoint: Hashable, Sendable {
     package var parameters: [Float]
     /// The optimiser's vectors, one after the other: `[stateVectors × parameterCount]`.
     package var optimizerState: [Float]
+    /// `[parameterCount]`, the moving average of the parameters; nil where none is kept.
+    package var average: [Float]?
+
+    /// What the training gives if it ends here.
+    package var result: [Float] { average ?? parameters }
 
     package init(
-        steps: Int, lossSum: Double, parameters: [Float], optimizerState: [Float]
+        steps: Int, lossSum: Double, parameters: [Float], optimizerState: [Float], average: [Float]? = nil
     ) {
         self.steps = steps
         self.lossSum = lossSum
         self.parameters = parameters
         self.optimizerState = optimizerState
+        self.average = average
     }
 }
 

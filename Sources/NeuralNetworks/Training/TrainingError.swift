@@ -24,6 +24,8 @@ package enum TrainingError: Error, Equatable, Sendable, CustomStringConvertible 
         case largestNorm = "largest gradient norm"
         case proximalTerm = "proximal term"
         case checkpoint
+        case accumulation = "number of batches in a step"
+        case averageDecay = "decay of the weights' average"
     }
 
     case noExamples
