@@ -9,7 +9,7 @@ import StudyFiles
 import Testing
 
 @Suite struct TrainingFileTests {
-    static let examples = ["abstracts", "heart-failure", "heartbeats", "pneumonia"]
+    static let examples = ["abstracts", "fine-tuning", "heart-failure", "heartbeats", "pneumonia"]
 
     private static func path(_ name: String) -> String {
         SampleData.root.appending(path: "studies/training/\(name).yaml").path
@@ -120,7 +120,56 @@ import Testing
         ("  table:", "  tables:", "12:3: `data` has an unknown key"),
         ("  validation: {share: 0.2}\n", "", "4:3: `training` stops after epochs without improvement"),
         ("seed: 7", "seed: -7", "9:9: `training.seed` must be a whole number"),
+        ("batchSize: 16", "batchSize: 16\n  accumulate: 0", "8:15: `training.accumulate` is out of range"),
+        ("batchSize: 16", "batchSize: 16\n  averageDecay: 1", "8:17: `training.averageDecay` is out of range"),
+        ("batchSize: 16", "batchSize: 16\n  freeze: [\"0\", dens]", "8:17: `training.freeze[1]` names no layer"),
+        (
+            "batchSize: 16", "batchSize: 16\n  freeze: [\"1\"]",
+            "8:12: `training.freeze[0]` names no layer with parameters"
+        ),
+        ("batchSize: 16", "batchSize: 16\n  freeze: [\"0\", \"2\"]", "4:3: `training` freezes every layer"),
+        ("batchSize: 16", "batchSize: 16\n  layerRates: {\"0\": -1}", "8:21: `training.layerRates.0` is out of range"),
+        (
+            "batchSize: 16", "batchSize: 16\n  freeze: [\"0\"]\n  layerRates: {\"0\": 2}",
+            "9:21: `training.layerRates.0` names a layer twice"
+        ),
+        ("{cosine: {final: 0}}", "{plateau: {factor: 1}}", "6:32: `training.schedule.plateau.factor` is out of range"),
+        ("{cosine: {final: 0}}", "{plateau: {wait: 1}}", "6:24: `training.schedule.plateau` has an unknown key"),
     ]
+
+    @Test func aPlateauWantsAValidation() throws {
+        let text = SampleData.tableTraining().replacing("{cosine: {final: 0}}", with: "plateau")
+            .replacing("  validation: {share: 0.2}\n", with: "")
+        let error = #expect(throws: FileError.self) { try SampleData.parse(text) }
+        #expect(error?.message.contains("lowers the learning rate on a plateau, but there is no validation") == true)
+    }
+
+    @Test func everyExtraIsReadAndWritten() throws {
+        let text = SampleData.tableTraining(
+            extra: """
+                  accumulate: 4
+                  averageDecay: 0.99
+                  freeze: ["0"]
+                  layerRates: {"2": 0.5}
+                """
+        ).replacing(
+            "{cosine: {final: 0}}",
+            with: "{warmup: {steps: 9, then: {plateau: {factor: 0.5, patience: 2, cooldown: 1, minimumFactor: 0.01}}}}")
+        let file = try SampleData.parse(text)
+        #expect(file.training.schedule == .warmup(steps: 9))
+        #expect(
+            file.training.plateau == ReduceOnPlateau(step: 0.5, patience: 2, cooldown: 1, minimumFactor: 0.01))
+        #expect(file.training.accumulate == 4 && file.training.averageDecay == 0.99)
+        #expect(file.training.layerRates == LayerRates(["0": 0, "2": 0.5]))
+        #expect(file.graph.slices.map(\.isFrozen) == [true, true, false, false])
+        let again = try TrainingFile.parse(
+            CanonicalValue(canonicalBytes: file.canonicalValue.bytes).documentNode, path: "x")
+        #expect(again.training == file.training && again.hash == file.hash)
+        // What is not used does not show: older files keep their hash.
+        let plain = String(
+            decoding: try SampleData.parse(SampleData.tableTraining()).canonicalValue.bytes, as: UTF8.self)
+        for key in ["accumulate", "averageDecay", "layerRates", "freeze", "plateau"] { #expect(!plain.contains(key)) }
+    }
 
     @Test(arguments: mistakes.indices) func mistakesAreShownWhereTheyAre(_ index: Int) throws {
         let mistake = Self.mistakes[index]

@@ -50,15 +50,24 @@ extension Study {
         let data = try DataContract(fields.required("data"))
         let taskReader = try fields.required("task")
         let task = try LearningTask(taskReader, label: data.label?.kind)
+        let model = try ModelSpecification(fields.required("model"), features: data.features.count, head: task.head)
+        let trainingReader = try fields.required("training")
+        let graph: Graph
+        do { graph = try model.graph(inputs: data.features.count, head: task.head) } catch {
+            throw try fields.required("model").error("does not fit the data", hint: error.description)
+        }
+        let federation = try FederationTerms(fields.required("federation"))
+        let training = try TrainingPlan(trainingReader, graph: graph)
+        try training.layerRates.check(with: federation.strategy, trainingReader)
         self.init(
             name: name.rawValue,
             title: try fields.required("title").string(maximumLength: 200),
             purpose: try fields.required("purpose").string(maximumLength: 2_000),
             task: task,
             data: data,
-            model: try ModelSpecification(fields.required("model"), features: data.features.count, head: task.head),
-            training: try TrainingPlan(fields.required("training")),
-            federation: try FederationTerms(fields.required("federation")),
+            model: model,
+            training: training,
+            federation: federation,
             evaluation: try fields[optional: "evaluation"].map(EvaluationTerms.init(_:)) ?? .standard)
     }
 }
@@ -100,13 +109,14 @@ extension TrainingPlan {
             [
                 "optimizer": optimizer.canonicalValue, "learningRate": .decimal(learningRate),
                 "schedule": schedule.canonicalValue, "batchSize": .count(batchSize), "seed": .string(String(seed)),
-            ].merging(work) { first, _ in first })
+            ].merging(work) { first, _ in first }.merging(layerRates.canonicalFields) { first, _ in first })
     }
 
-    init(_ reader: DocumentReader) throws(DocumentError) {
-        let fields = try reader.fields([
-            "optimizer", "learningRate", "schedule", "batchSize", "localSteps", "localEpochs", "seed",
-        ])
+    /// - Parameter graph: The study's model.
+    init(_ reader: DocumentReader, graph: Graph) throws(DocumentError) {
+        let fields = try reader.fields(
+            ["optimizer", "learningRate", "schedule", "batchSize", "localSteps", "localEpochs", "seed"]
+                + LayerRates.keys)
         let localWork: LocalWork
         switch (fields[optional: "localSteps"], fields[optional: "localEpochs"]) {
         case (let steps?, nil): localWork = .steps(try steps.integer(1...1_000_000))
@@ -119,7 +129,19 @@ extension TrainingPlan {
             schedule: try fields[optional: "schedule"].map(LearningRateSchedule.init(_:)) ?? .constant,
             batchSize: try fields.required("batchSize").integer(1...1_000_000),
             localWork: localWork,
-            seed: try fields.required("seed").unsigned())
+            seed: try fields.required("seed").unsigned(),
+            layerRates: try LayerRates(fields, graph: graph))
+    }
+}
+
+extension LayerRates {
+    /// SCAFFOLD takes a site's mean gradient from how far its parameters went at one rate: with rates by layer that
+    /// would be another gradient. Frozen layers went nowhere, which is their gradient.
+    fileprivate func check(with strategy: Strategy, _ reader: DocumentReader) throws(DocumentError) {
+        guard case .scaffold = strategy, factors.values.contains(where: { $0 != 0 && $0 != 1 }) else { return }
+        throw reader.error(
+            "gives layers rates of their own, which SCAFFOLD cannot correct",
+            hint: "freeze layers only, or choose another strategy")
     }
 }
 

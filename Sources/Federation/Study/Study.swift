@@ -68,10 +68,12 @@ package struct TrainingPlan: Hashable, Sendable {
     package var localWork: LocalWork
     /// Seeds initial weights, batch order and dropout of this non-private study.
     package var seed: UInt64
+    /// Layers with a rate of their own, and frozen ones, which stay as the seed made them.
+    package var layerRates: LayerRates
 
     package init(
         optimizer: OptimizerSpecification, learningRate: Double, schedule: LearningRateSchedule, batchSize: Int,
-        localWork: LocalWork, seed: UInt64
+        localWork: LocalWork, seed: UInt64, layerRates: LayerRates = .none
     ) {
         self.optimizer = optimizer
         self.learningRate = learningRate
@@ -79,6 +81,7 @@ package struct TrainingPlan: Hashable, Sendable {
         self.batchSize = batchSize
         self.localWork = localWork
         self.seed = seed
+        self.layerRates = layerRates
     }
 
     /// Batches a site with `rows` training rows runs in one round.

@@ -124,13 +124,38 @@ extension LearningRateSchedule {
         }
     }
 
-    package init(_ reader: DocumentReader) throws(DocumentError) { try self.init(reader, mayWarmUp: true) }
+    package init(_ reader: DocumentReader) throws(DocumentError) {
+        var plateau: ReduceOnPlateau?
+        try self.init(reader, mayWarmUp: true, mayWatch: false, &plateau)
+    }
+
+    /// Reads a schedule that may also be, or end in, `plateau`: a constant rate and the rule that lowers it.
+    package static func watching(
+        _ reader: DocumentReader
+    ) throws(DocumentError) -> (schedule: Self, plateau: ReduceOnPlateau?) {
+        var plateau: ReduceOnPlateau?
+        let schedule = try Self(reader, mayWarmUp: true, mayWatch: true, &plateau)
+        return (schedule, plateau)
+    }
+
+    /// The canonical form of what ``watching(_:)`` reads.
+    package func canonicalValue(watching plateau: ReduceOnPlateau?) -> CanonicalValue {
+        guard let rule = plateau?.canonicalValue else { return canonicalValue }
+        guard case .warmup(let steps, _) = self else { return rule }
+        return .object(["warmup": .object(["steps": .count(steps), "then": rule])])
+    }
 
     /// A warm-up is followed by any schedule but another warm-up.
-    private init(_ reader: DocumentReader, mayWarmUp: Bool) throws(DocumentError) {
-        let kinds = ["constant", "step", "cosine", "oneCycle"]
+    private init(
+        _ reader: DocumentReader, mayWarmUp: Bool, mayWatch: Bool, _ plateau: inout ReduceOnPlateau?
+    ) throws(DocumentError) {
+        var kinds = ["constant", "step", "cosine", "oneCycle"]
+        if mayWatch { kinds.append("plateau") }
         let (name, body) = try reader.choice(mayWarmUp ? kinds + ["warmup"] : kinds)
         switch name {
+        case "plateau":
+            plateau = try ReduceOnPlateau(body)
+            self = .constant
         case "step":
             let fields = try body.fields(["every", "factor"])
             self = .step(
@@ -147,11 +172,35 @@ extension LearningRateSchedule {
         case "warmup":
             let fields = try body.fields(["steps", "then"])
             var next = Self.constant
-            if let then = fields[optional: "then"] { next = try Self(then, mayWarmUp: false) }
+            if let then = fields[optional: "then"] {
+                next = try Self(then, mayWarmUp: false, mayWatch: mayWatch, &plateau)
+            }
             self = .warmup(steps: try fields.required("steps").integer(1...1_000_000_000), then: next)
         default:
             _ = try body.fields([])
             self = .constant
         }
+    }
+}
+
+extension ReduceOnPlateau {
+    var canonicalValue: CanonicalValue {
+        .object([
+            "plateau": .object([
+                "factor": .decimal(step), "patience": .count(patience), "threshold": .decimal(threshold),
+                "cooldown": .count(cooldown), "minimumFactor": .decimal(minimumFactor),
+            ])
+        ])
+    }
+
+    /// The defaults are PyTorch's.
+    init(_ body: DocumentReader) throws(DocumentError) {
+        let fields = try body.fields(["factor", "patience", "threshold", "cooldown", "minimumFactor"])
+        self.init(
+            step: try fields[optional: "factor"]?.decimal(1e-6...0.999999) ?? 0.1,
+            patience: try fields[optional: "patience"]?.integer(0...100_000) ?? 10,
+            threshold: try fields[optional: "threshold"]?.decimal(0...1) ?? 1e-4,
+            cooldown: try fields[optional: "cooldown"]?.integer(0...100_000) ?? 0,
+            minimumFactor: try fields[optional: "minimumFactor"]?.decimal(0...1) ?? 0)
     }
 }

@@ -12,6 +12,7 @@ package struct TrainingFile: Sendable {
     package let losses: [LossEntry]
     package var training: TrainingSettings
     package let data: DataDescription
+    /// The model's graph, with the layers frozen and the rates that `training` names.
     package let graph: Graph
     package let objective: Objective
 
@@ -54,16 +55,17 @@ package struct TrainingFile: Sendable {
         _ = try dataReader.fields(DataDescription.keys)
         let features = try Self.listedFeatures(dataReader)
         model = try Self.model(modelReader, features: features, load)
-        graph = try Self.graph(model, features: features, dataReader)
+        let plain = try Self.graph(model, features: features, dataReader)
         losses = try LossEntry.list(lossReader)
-        objective = try Self.objective(losses, model, graph, lossReader)
-        training = try TrainingSettings(fields.required("training"))
+        objective = try Self.objective(losses, model, plain, lossReader)
+        training = try TrainingSettings(fields.required("training"), graph: plain)
+        graph = plain.applying(training.layerRates)
         data = try DataDescription(dataReader, inputs: model.inputNames, losses: losses.map(\.output))
         try checkData(dataReader)
-        if training.stopAfter != nil, data.validation == nil {
+        if let watching = training.watches, data.validation == nil {
             throw try fields.required("training").error(
-                "stops after epochs without improvement, but there is no validation",
-                hint: "add `validation: {share: 0.1}` to `data`, or remove `stopAfter`")
+                "\(watching), but there is no validation",
+                hint: "add `validation: {share: 0.1}` to `data`, or remove `stopAfter` and `plateau`")
         }
     }
 

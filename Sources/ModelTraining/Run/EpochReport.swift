@@ -10,6 +10,8 @@ package struct EpochReport: Hashable, Sendable, Codable {
     package let validation: TaskQuality?
     /// Whether its validation loss is the lowest so far.
     package let isBest: Bool
+    /// What the plateau's rule multiplies the learning rates from the next step on with; absent without such a rule.
+    package let rateFactor: Double?
 }
 
 /// How fast an epoch went, and how long the rest may take.

@@ -32,7 +32,7 @@ struct RunCheckpoint {
 
     private enum Key {
         static let format = "consilium.checkpoint"
-        static let formatValue = "1"
+        static let formatValue = "2"
         static let training = "consilium.training"
         static let data = "consilium.data"
         static let start = "consilium.start"
@@ -54,10 +54,11 @@ struct RunCheckpoint {
             Key.reports: String(decoding: try JSONEncoder().encode(reports), as: UTF8.self),
         ]
         var tensors = [("parameters", [state.parameters.count]), ("optimizer", [state.optimizerState.count])]
+        if let average = state.average { tensors.append(("average", [average.count])) }
         if let best { tensors.append(("best", [best.count])) }
         try ModelFile.write(
             to: path, metadata: texts, tensors: tensors,
-            parameters: state.parameters + state.optimizerState + (best ?? []))
+            parameters: state.parameters + state.optimizerState + (state.average ?? []) + (best ?? []))
     }
 
     /// The workers that the checkpoint at `path` was made with; nil for a file that is none.
@@ -77,7 +78,10 @@ struct RunCheckpoint {
             LocalModelError(.foreignCheckpoint, "the checkpoint \(path) \(problem)", hint: hint)
         }
         let texts = file.metadata
-        guard texts[Key.format] == Key.formatValue, let threads = texts[Key.threads].flatMap(Int.init),
+        if let format = texts[Key.format], format != Key.formatValue {
+            throw refuse("has the format \(format.prefix(8)), this program reads \(Key.formatValue)")
+        }
+        guard texts[Key.format] != nil, let threads = texts[Key.threads].flatMap(Int.init),
             let steps = texts[Key.steps].flatMap(Int.init), steps >= 0,
             let lossSum = texts[Key.lossSum].flatMap(UInt64.init),
             let lossSumOfEpochs = texts[Key.lossSumOfEpochs].flatMap(UInt64.init),
@@ -102,12 +106,15 @@ struct RunCheckpoint {
         guard let parameters = tensor("parameters"), parameters.count == parameterCount,
             let optimizer = tensor("optimizer")
         else { throw refuse("lacks its tensors") }
-        let best = tensor("best")
-        guard best.map({ $0.count == parameterCount }) ?? true else { throw refuse("lacks its tensors") }
+        let (average, best) = (tensor("average"), tensor("best"))
+        guard [average, best].allSatisfy({ $0.map { $0.count == parameterCount } ?? true }) else {
+            throw refuse("lacks its tensors")
+        }
         return RunCheckpoint(
             identity: identity,
             state: TrainingCheckpoint(
-                steps: steps, lossSum: Double(bitPattern: lossSum), parameters: parameters, optimizerState: optimizer),
+                steps: steps, lossSum: Double(bitPattern: lossSum), parameters: parameters, optimizerState: optimizer,
+                average: average),
             reports: reports, lossSumOfEpochs: Double(bitPattern: lossSumOfEpochs), best: best)
     }
 }

@@ -58,19 +58,20 @@ package struct TrainingRun {
             threads: options.threads)
         let checkpoint = try savedState(identity)
         let progress = try RunProgress(file, data, threads: options.threads, from: checkpoint)
-        if progress.shouldStop { return .finished(progress.result(last: checkpoint?.state.parameters ?? start)) }
+        if progress.shouldStop { return .finished(progress.result(last: checkpoint?.state.result ?? start)) }
 
         let perEpoch = progress.stepsPerEpoch
-        let plan = LocalTraining(
+        var plan = LocalTraining(
             optimizer: file.training.optimizer, learningRate: file.training.learningRate,
             schedule: file.training.schedule, batchSize: file.training.batchSize,
             steps: perEpoch * file.training.epochs, largestNorm: file.training.clipNorm)
+        (plan.accumulation, plan.averageDecay) = (file.training.accumulate, file.training.averageDecay)
         var parameters = start
         let saving = CheckpointSaving(
             isDue: { endsEpoch in endsEpoch || options.isInterrupted() },
             save: { state in
                 if state.steps % perEpoch == 0 {
-                    try progress.endEpoch(state.parameters, lossSum: state.lossSum, onEpoch)
+                    try progress.endEpoch(state.result, lossSum: state.lossSum, onEpoch)
                 }
                 if let path = options.checkpoint {
                     try progress.checkpoint(state, identity).write(to: path)
@@ -82,7 +83,8 @@ package struct TrainingRun {
             let summary = try Trainer(file.graph, objective: file.objective, threads: options.threads).run(
                 parameters: &parameters, examples: data.training, plan: plan,
                 order: BatchOrder(seed: file.training.seed, round: 1), totalGlobalSteps: plan.steps,
-                from: checkpoint?.state, saving: saving)
+                from: checkpoint?.state, saving: saving,
+                rateFactor: { progress.rateFactor(ofEpoch: $0 / perEpoch) })
             try progress.endEpoch(parameters, lossSum: summary.meanLoss * Double(summary.examples), onEpoch)
             return .finished(progress.result(last: parameters))
         } catch Stop.early {
@@ -142,6 +144,7 @@ private final class RunProgress {
     private var lossSumOfEpochs: Double
     private var best: [Float]?
     private var stopping: EarlyStopping?
+    private var plateau: ReduceOnPlateau?
     private let predictor: Predictor?
     /// The beginning of this process's part, its epochs, and the beginning of the epoch.
     private let begun = ContinuousClock.now
@@ -153,7 +156,7 @@ private final class RunProgress {
     init(_ file: TrainingFile, _ data: DataSets, threads: Int, from checkpoint: RunCheckpoint?) throws {
         self.file = file
         self.data = data
-        let batch = file.training.batchSize
+        let batch = file.training.examplesPerStep
         let perEpoch = LocalTraining.stepsPerEpoch(examples: data.training.count, batchSize: batch)
         stepsPerEpoch = perEpoch
         reports = checkpoint?.reports ?? []
@@ -161,7 +164,11 @@ private final class RunProgress {
         best = checkpoint?.best
         examplesBefore = (checkpoint.map { $0.state.steps % perEpoch } ?? 0) * batch
         if let patience = file.training.stopAfter { stopping = EarlyStopping(patience: patience) }
-        for report in reports { stopping?.record(report.validation?.loss ?? .nan) }
+        plateau = file.training.plateau
+        for report in reports {
+            stopping?.record(report.validation?.loss ?? .nan)
+            plateau?.record(report.validation?.loss ?? .nan)
+        }
         predictor = try data.validation.map {
             try Predictor(file.graph, objective: file.objective, examples: $0.count, threads: threads)
         }
@@ -169,20 +176,24 @@ private final class RunProgress {
 
     var shouldStop: Bool { stopping?.shouldStop ?? false }
 
+    /// What the plateau's rule multiplies the rates of an epoch with, from zero; no later one than the present.
+    func rateFactor(ofEpoch epoch: Int) -> Double { epoch == 0 ? 1 : reports[epoch - 1].rateFactor ?? 1 }
+
     func endEpoch(_ parameters: [Float], lossSum: Double, _ onEpoch: (EpochReport, EpochPace) throws -> Void) throws {
         let trained = ContinuousClock.now
         let loss = (lossSum - lossSumOfEpochs) / Double(data.training.count)
         lossSumOfEpochs = lossSum
         let validation = data.validation.flatMap { examples in
             predictor.map { file.quality($0, parameters, examples) }
-        }
+        }.flatMap { $0.loss.isFinite ? $0 : nil }
         let lowest = reports.compactMap { $0.validation?.loss }.min()
         var isBest = validation.map { $0.loss < lowest ?? .infinity } ?? false
         if stopping != nil { isBest = stopping?.record(validation?.loss ?? .nan) ?? false }
         if isBest, stopping != nil { best = parameters }
+        plateau?.record(validation?.loss ?? .nan)
         let report = EpochReport(
             epoch: reports.count + 1, loss: loss.isFinite ? loss : nil,
-            validation: validation.flatMap { $0.loss.isFinite ? $0 : nil }, isBest: isBest)
+            validation: validation, isBest: isBest, rateFactor: plateau?.factor)
         reports.append(report)
         epochsHere += 1
         let seconds = max(epochBegan.duration(to: trained) / .seconds(1), 1e-9)

@@ -14,7 +14,9 @@ package enum PooledReference {
     ///
     /// - Throws: ``SumError``, ``TrainingError`` when the pooled rows cannot train a finite model.
     package static func compute(study: Study, tables: [EncodedTable]) throws -> ModelQuality {
-        let network = try Network(study.model, inputs: study.data.features.count, head: study.task.head)
+        let network = try Network(
+            study.model, inputs: study.data.features.count, head: study.task.head,
+            layerRates: study.training.layerRates)
         let moments = tables.map { TableMoments.vector(of: $0, rows: $0.rows(in: .train)) }
         guard var total = moments.first else { return ModelQuality([:]) }
         for moment in moments.dropFirst() { for index in total.indices { total[index] += moment[index] } }

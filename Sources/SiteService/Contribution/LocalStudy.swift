@@ -20,7 +20,9 @@ package struct LocalStudy: Sendable {
         self.study = study
         hash = study.hash
         self.table = table
-        network = try Network(study.model, inputs: study.data.features.count, head: study.task.head)
+        network = try Network(
+            study.model, inputs: study.data.features.count, head: study.task.head,
+            layerRates: study.training.layerRates)
         trainingRows = table.rows(in: .train)
         testRows = table.rows(in: .test)
     }

@@ -30,6 +30,45 @@ import Testing
         #expect(category.unknownCode == .refuse && !category.dropsFirst && !category.isStandardized)
     }
 
+    @Test func layersMayBeFrozenOrHaveRatesOfTheirOwn() throws {
+        let layers = CanonicalValue.array([4, 1].map { .object(["dense": .object(["units": .count($0)])]) })
+        func study(_ training: [String: CanonicalValue], strategy: String = "fedAvg") throws -> Study {
+            guard case .object(var fields) = SampleStudy.value, case .object(var old)? = fields["training"],
+                case .object(var federation)? = fields["federation"]
+            else { throw CancellationError() }
+            old.merge(training) { _, new in new }
+            federation["strategy"] = .string(strategy)
+            fields["training"] = .object(old)
+            fields["federation"] = .object(federation)
+            fields["model"] = .object(["layers": layers])
+            return try Study(document: CanonicalValue.object(fields).documentNode)
+        }
+        let plain = try study([:])
+        #expect(plain.training.layerRates == .none)
+        #expect(!String(decoding: plain.canonicalBytes, as: UTF8.self).contains("layerRates"))
+        #expect(try study(["freeze": .strings([])]).hash == plain.hash)
+        let frozen = try study(["freeze": .strings(["0"]), "layerRates": .object(["1": .decimal(0.5)])])
+        #expect(frozen.training.layerRates == LayerRates(["0": 0, "1": 0.5]))
+        #expect(try Study(canonicalBytes: frozen.canonicalBytes) == frozen)
+        let text = String(decoding: frozen.canonicalBytes, as: UTF8.self)
+        #expect(text.contains("\"layerRates\":{\"0\":\"0\",\"1\":\"0.5\"}") && !text.contains("freeze"))
+        let network = try Network(
+            frozen.model, inputs: frozen.data.features.count, head: frozen.task.head,
+            layerRates: frozen.training.layerRates)
+        #expect(network.slices.map(\.isFrozen) == [true, true, false, false])
+
+        func problem(_ training: [String: CanonicalValue], strategy: String = "fedAvg") -> String? {
+            do { _ = try study(training, strategy: strategy) } catch { return (error as? DocumentError)?.problem }
+            return nil
+        }
+        #expect(problem(["freeze": .strings(["2"])]) == "names no layer with parameters")
+        #expect(problem(["freeze": .strings(["*"])]) == "freezes every layer")
+        #expect(problem(["freeze": .strings(["0"])], strategy: "scaffold") == nil)
+        #expect(
+            problem(["layerRates": .object(["1": .decimal(2)])], strategy: "scaffold")
+                == "gives layers rates of their own, which SCAFFOLD cannot correct")
+    }
+
     @Test(arguments: [
         ("sgd", OptimizerSpecification.sgd(momentum: 0, nesterov: false, weightDecay: 0)),
         ("adam", .adam(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0)),
