@@ -97,6 +97,9 @@ import Testing
             #expect(quality == result.reports[result.epoch - 1].validation)
             for range in file.graph.frozenRanges { #expect(result.parameters[range] == start[range]) }
             #expect(file.graph.frozenRanges.count == 1)
+            let frozen = file.graph.frozenRanges[0].count
+            // Running mean and variance of eight channels are not trained, either.
+            #expect(try file.summary().trainedParameters == file.graph.parameterCount - frozen - 16)
         }
     }
 

@@ -81,7 +81,7 @@ extension TrainingFile {
         var features: Int?
         if case .table(let source) = data.source { features = source.featureCount }
         return try ModelSummary(
-            model, features: features, stateVectors: training.optimizer.stateVectors,
-            batchSize: batchSize ?? training.batchSize)
+            model, features: features, layerRates: training.layerRates,
+            stateVectors: training.optimizer.stateVectors, batchSize: batchSize ?? training.batchSize)
     }
 }
