@@ -124,8 +124,9 @@ let package = Package(
         .target(
             name: "Commands",
             dependencies: [
-                "AggregatorService", argumentParser, "ClinicalData", "Enrolment", "Federation", logging, "ModelFiles",
-                "ModelTraining", nioPosix, "NeuralNetworks", "PeerTransport", "Randomness", "RingArithmetic",
+                "AggregatorService", argumentParser, "ClinicalData", "Enrolment", "Execution", "Federation", logging,
+                "ModelFiles", "ModelTraining", nioPosix, "NeuralNetworks", "PeerTransport", "Randomness",
+                "RingArithmetic",
                 "Simulation", "SiteService", "Store", "StudyFiles", "Telemetry", unixSignals, "WireProtocol",
             ], swiftSettings: shared),
         .target(
@@ -169,6 +170,7 @@ let package = Package(
         .testTarget(
             name: "EnrolmentTests", dependencies: [crypto, "Enrolment", "Federation", "Randomness", swiftASN1, x509],
             swiftSettings: shared),
+        .testTarget(name: "ExecutionTests", dependencies: ["Execution"], swiftSettings: shared),
         .testTarget(
             name: "FederationTests",
             dependencies: ["Federation", "ModelFiles", "NeuralNetworks", "Randomness", "RingArithmetic"],

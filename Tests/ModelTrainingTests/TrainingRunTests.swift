@@ -228,17 +228,17 @@ import Testing
             options.usesAllThreads = true
             let engine = try Engine(file.graph, objective: file.objective, options)
             try engine.prepare(file.training.optimizer)
-            let predicted = TrainingMemory.predictedBytes(
-                try file.summary(), file.graph, stateVectors: file.training.optimizer.stateVectors, threads: threads)
+            let (cost, setting) = (file.cost, file.costSetting(threads: threads))
+            let predicted = cost.memoryBytes(setting)
             #expect(predicted >= engine.byteCount, "\(name): \(predicted) for \(engine.byteCount)")
             #expect(predicted <= 6 * engine.byteCount + 10_000, "\(name): \(predicted) for \(engine.byteCount)")
             let error = #expect(throws: LocalModelError.self) {
-                try TrainingMemory.check(predictedBytes: predicted, limit: predicted - 1)
+                try TrainingMemory.check(cost, setting, limit: predicted - 1)
             }
             #expect(error?.message.contains("\(predicted) bytes") == true)
-            try TrainingMemory.check(predictedBytes: predicted, limit: predicted)
+            #expect(error?.hint.contains("a batch of") == true)
+            try TrainingMemory.check(cost, setting, limit: predicted)
         }
-        #expect(try #require(TrainingMemory.availableBytes) > 1 << 20)
     }
 
     @Test(arguments: [
@@ -262,9 +262,8 @@ import Testing
         options.usesAllThreads = true
         let engine = try Engine(graph, objective: Objective(terms), options)
         try engine.prepare(.adamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0))
-        let predicted = TrainingMemory.predictedBytes(
-            try ModelSummary(model, features: nil, stateVectors: 2, batchSize: batchSize), graph, stateVectors: 2,
-            threads: 2)
+        let predicted = TrainingCost(graph).memoryBytes(
+            TrainingCost.Setting(batchSize: batchSize, threads: 2, stateVectors: 2))
         #expect(predicted >= engine.byteCount, "\(predicted) for \(engine.byteCount)")
         #expect(predicted <= 4 * engine.byteCount, "\(predicted) for \(engine.byteCount)")
     }

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import ClinicalData
+import Execution
 import Federation
 import Foundation
 import ModelFiles
@@ -114,10 +115,10 @@ struct ModelTrainCommand: AsyncParsableCommand {
             threads ?? (resume ? TrainingRun.threads(ofCheckpoint: checkpoint) : nil)
             ?? ProcessInfo.processInfo.activeProcessorCount
         let summary = try file.summary()
-        let bytes = TrainingMemory.predictedBytes(
-            summary, file.graph, stateVectors: file.training.optimizer.stateVectors, threads: threads)
-        if let limit = memory?.bytes ?? TrainingMemory.availableBytes {
-            try TrainingMemory.check(predictedBytes: bytes, limit: limit)
+        let (cost, setting) = (file.cost, file.costSetting(threads: threads))
+        let bytes = cost.memoryBytes(setting)
+        if let limit = memory?.bytes ?? MachineMemory.system.availableBytes {
+            try TrainingMemory.check(cost, setting, limit: limit)
         }
         let folder = data ?? URL(fileURLWithPath: self.file).deletingLastPathComponent().relativePath
         let sets = try DataSetReader(file, folder: folder).load()
@@ -191,17 +192,12 @@ private final class Interruption: Sendable {
     func ask() { flag.store(true, ordering: .relaxed) }
 }
 
-/// A number of bytes: `500MB`, `8GB`, or bytes without a unit; powers of ten.
+/// A number of bytes above 0: `500MB`, `8GB`, `4GiB`, or bytes without a unit.
 struct MemorySize: ExpressibleByArgument, Sendable {
     let bytes: Int
 
     init?(argument: String) {
-        let units = ["kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000]
-        let unit = units.first { argument.hasSuffix($0.key) }
-        let digits = unit.map { String(argument.dropLast($0.key.count)) } ?? argument
-        guard let number = Int(digits), number > 0 else { return nil }
-        let (bytes, overflows) = number.multipliedReportingOverflow(by: unit?.value ?? 1)
-        guard !overflows else { return nil }
+        guard let bytes = ByteCount(argument)?.bytes, bytes > 0 else { return nil }
         self.bytes = bytes
     }
 }

@@ -1,79 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much memory a training will need, said before any is taken, and how much there is.
+// Refuses a training before it takes memory that there is not, and says what would fit.
 
-import Foundation
 package import NeuralNetworks
 
 /// The memory of a training apart from its data.
 package enum TrainingMemory {
-    /// About so many bytes a training takes at its highest.
-    ///
-    /// The parameters, the optimiser's state, a gradient for each worker, layers' outputs and their gradients for a
-    /// batch; and copies of parameters and state: the ones to go on with, the best so far, and one checkpoint.
-    package static func predictedBytes(
-        _ summary: ModelSummary, _ graph: Graph, stateVectors: Int, threads: Int
-    ) -> Int {
-        let floatBytes = MemoryLayout<Float>.stride
-        let vector = floatBytes.multipliedReportingOverflow(by: summary.parameters)
-        let kept = floatBytes.multipliedReportingOverflow(by: keptFloats(graph))
-        guard !vector.overflow, !kept.overflow else { return .max }
-        let copies = (threads - 1) + 3 + (1 + stateVectors)
-        let parts = [
-            vector.partialValue.multipliedReportingOverflow(by: copies),
-            summary.activationBytes.multipliedReportingOverflow(by: 2),
-            kept.partialValue.multipliedReportingOverflow(by: summary.batchSize),
-        ]
-        guard parts.allSatisfy({ !$0.overflow }) else { return .max }
-        return parts.reduce(summary.stateBytes) { sum, part in
-            let (total, overflows) = sum.addingReportingOverflow(part.partialValue)
-            return overflows ? .max : total
-        }
-    }
-
-    /// What layers keep of one example between the directions beside their outputs: gates and states of recurrent
-    /// layers, projections and probabilities of attention; with their gradients.
-    private static func keptFloats(_ graph: Graph) -> Int {
-        graph.nodes.reduce(0) { sum, node in
-            let shapes = node.inputs.map { graph.shapes[$0].sizes }
-            switch node.layer {
-            case let layer as any RecurrentLayer:
-                let directions = layer.isBidirectional ? 2 : 1
-                let perStep = directions * layer.layers * (type(of: layer).gateCount + 3) * layer.hidden
-                return sum + 2 * shapes[0][0] * perStep
-            case let layer as MultiHeadAttention:
-                let (steps, others) = (shapes[0][0], shapes[shapes.count - 1][0])
-                return sum + 2 * (layer.heads * steps * others + 4 * max(steps, others) * shapes[0][1])
-            default: return sum
-            }
-        }
-    }
-
     /// Refuses a training that would take more than `limit` bytes.
     ///
-    /// - Throws: ``LocalModelError`` with both numbers.
-    package static func check(predictedBytes: Int, limit: Int) throws(LocalModelError) {
-        guard predictedBytes > limit else { return }
+    /// - Throws: ``LocalModelError`` with both numbers and the batch that would fit.
+    package static func check(
+        _ cost: TrainingCost, _ setting: TrainingCost.Setting, limit: Int
+    ) throws(LocalModelError) {
+        let bytes = cost.memoryBytes(setting)
+        guard bytes > limit else { return }
+        let hint =
+            cost.largestBatch(setting, within: limit).map { "a batch of \($0) would fit: lower `batchSize`" }
+            ?? "not even a batch of 1 would fit: choose a smaller model"
         throw LocalModelError(
-            .tooLarge, "training would take about \(predictedBytes) bytes, \(limit) are allowed",
-            hint: "choose a smaller batch or model, or raise --memory where the machine has more")
+            .tooLarge, "training would take about \(bytes) bytes, \(limit) are allowed",
+            hint: hint + ", or raise --memory where the machine has more")
     }
-
-    /// The bytes that the system can give without swapping, within the limit of a container; nil where it does not say.
-    package static var availableBytes: Int? {
-        let system = text("/proc/meminfo").flatMap { text in
-            text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ").dropFirst().first
-        }.flatMap { Int($0) }.map { $0 << 10 }
-        let used = text("/sys/fs/cgroup/memory.current").flatMap(number)
-        let group = text("/sys/fs/cgroup/memory.max").flatMap(number).map { max($0 - (used ?? 0), 0) }
-        return [system, group].compactMap(\.self).min()
-    }
-
-    private static func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
-
-    private static func number(_ text: String) -> Int? { Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) }
 }
 
 extension TrainingFile {
+    /// What a training takes.
+    package var cost: TrainingCost { TrainingCost(graph) }
+
+    /// How the file's training runs on so many threads.
+    package func costSetting(threads: Int) -> TrainingCost.Setting {
+        var setting = TrainingCost.Setting(
+            batchSize: training.batchSize, threads: threads, stateVectors: training.optimizer.stateVectors)
+        // The average, and the checkpoint's copy of it.
+        if training.averageDecay != nil { setting.furtherVectors = 2 }
+        return setting
+    }
+
     /// The model's size for a batch.
     ///
     /// - Parameter batchSize: nil: that of the training.

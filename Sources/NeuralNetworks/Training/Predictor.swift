@@ -16,9 +16,9 @@ package final class Predictor {
     private let chunk: Int
 
     /// Examples that go through a plan at a time at most: enough to fill the kernels, few enough to stay in the cache.
-    private static let largestChunk = 256
+    static let largestChunk = 256
     /// About so many floats of activations a chunk may have.
-    private static let chunkFloats = 16 << 20
+    static let chunkFloats = 16 << 20
 
     /// - Parameters:
     ///   - examples: About how many will be asked about at a time.
