@@ -22,12 +22,18 @@ package struct SiteSettings: Sendable {
     package var onlyFederation: String?
     /// The time between two checkpoints of local training at least.
     package var checkpointPause: Duration
+    /// What trains: a policy is judged for it, and training uses no more.
+    package var machine: SiteMachine
+    /// The bytes of memory that are free now; nil where the system does not say.
+    package var freeMemory: @Sendable () -> Int?
     /// How often it is looked whether the certificate is to be renewed.
     package var renewalInterval = Duration.seconds(60)
 
     package init(
         site: SiteID, policy: @escaping @Sendable () throws -> SitePolicy, statementKey: StatementKey,
-        backoff: Backoff = Backoff(), onlyFederation: String? = nil, checkpointPause: Duration = .seconds(3)
+        backoff: Backoff = Backoff(), onlyFederation: String? = nil, checkpointPause: Duration = .seconds(3),
+        machine: SiteMachine = .system(),
+        freeMemory: @escaping @Sendable () -> Int? = { MachineMemory.system.availableBytes }
     ) {
         self.site = site
         self.policy = policy
@@ -35,6 +41,8 @@ package struct SiteSettings: Sendable {
         self.backoff = backoff
         self.onlyFederation = onlyFederation
         self.checkpointPause = checkpointPause
+        self.machine = machine
+        self.freeMemory = freeMemory
     }
 }
 
@@ -87,10 +95,11 @@ package actor Site {
     ///   - random: where rounding seeds come from; anything but the system is for simulations.
     ///   - jitter: where the pauses between attempts to connect come from; likewise.
     ///   - datasets: the site's registered tables.
+    ///   - updates: nil: trains.
     package init(
         settings: SiteSettings, store: SiteStore, vault: FileVault, workers: any Workers,
         clock: ServiceClock = .system, random: RandomSource, jitter: RandomSource = .system,
-        datasets: any DatasetProviding, updates: any UpdateMaking = LocalTrainer(),
+        datasets: any DatasetProviding, updates: (any UpdateMaking)? = nil,
         membership: MembershipKeeper? = nil, metrics: SiteMetrics = SiteMetrics(), logger: Logger
     ) {
         self.settings = settings
@@ -101,7 +110,7 @@ package actor Site {
         self.random = random
         self.jitter = jitter
         self.datasets = datasets
-        self.updates = updates
+        self.updates = updates ?? LocalTrainer(threads: settings.machine.threads)
         self.membership = membership
         self.metrics = metrics
         self.logger = logger

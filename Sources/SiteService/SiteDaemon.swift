@@ -60,8 +60,8 @@ package struct SiteDaemon: Service {
         let site = Site(
             settings: SiteSettings(
                 site: configuration.site, policy: { try PolicyFile.load(policyFile, datasets: names) },
-                statementKey: statementKey, onlyFederation: isReproducible ? Self.testFederation : nil), store: store,
-            vault: vault, workers: workers, random: random,
+                statementKey: statementKey, onlyFederation: isReproducible ? Self.testFederation : nil,
+                machine: configuration.machine), store: store, vault: vault, workers: workers, random: random,
             datasets: FileDatasets(
                 Dictionary(
                     configuration.datasets.map { ($0.name, $0.mapping) }, uniquingKeysWith: { first, _ in first })),

@@ -47,7 +47,7 @@ struct SiteAuthorityTests {
 
     @Test(arguments: [
         "federations", "tasks", "layers", "datasets", "minimumSites", "compute.rounds", "compute.stepsPerRound",
-        "compute.parameters", "exposesIndividualUpdates",
+        "compute.parameters", "compute.memory", "compute.operationsPerRound", "exposesIndividualUpdates",
     ])
     func aStudyThatAsksForMoreThanThePolicyAllowsIsDeclined(_ key: String) async throws {
         var plan = SitePlan("strict")
@@ -61,6 +61,8 @@ struct SiteAuthorityTests {
         case "compute.rounds": policy.compute.rounds = 1
         case "compute.stepsPerRound": policy.compute.stepsPerRound = 9
         case "compute.parameters": policy.compute.parameters = 2
+        case "compute.memory": policy.compute.memoryBytes = 100
+        case "compute.operationsPerRound": policy.compute.operationsPerRound = 100
         default: policy.exposesIndividualUpdates = false
         }
         plan.ownPolicy = policy
@@ -100,6 +102,40 @@ struct SiteAuthorityTests {
             #expect(record.outcome == "completed")
             #expect(try await federation.words(.training, 1)["nocturnal"] == "withheld:outsideHours")
             #expect(federation["nocturnal"].line.sent.allSatisfy { $0.kind == .control })
+        }
+    }
+
+    @Test func aSiteWithoutTheMemoryWithholdsUntilItHasItAgain() async throws {
+        var plan = SitePlan("small")
+        let free = Mutex(100)
+        plan.freeMemory = { free.withLock { $0 } }
+        let gate = Gate()
+        let others = ["a", "b", "c"].map { SitePlan($0, updates: SteadyUpdate(0.1, gatedRound: 1, gate: gate)) }
+        let study = TestStudy.make(rounds: 2, progress: Self.impatient)
+        try await TestFederation.run(study, [plan] + others) { federation in
+            try await eventually("the site has withheld") {
+                try await federation["small"].store.rounds(study: federation.hash).contains {
+                    $0.state == .withheld && $0.reason == "notEnoughMemory"
+                }
+            }
+            free.withLock { $0 = 1 << 40 }
+            gate.open()
+            #expect(try await federation.finish(deliveries: 4).outcome == "completed")
+            #expect(try await federation.words(.statistics, 0)["small"] == "included")
+            #expect(try await federation.words(.training, 1)["small"] == "withheld:notEnoughMemory")
+            #expect(try await federation.words(.training, 2)["small"] == "included")
+        }
+    }
+
+    @Test func aStudyTooLargeForTheMachineIsDeclinedUnderAnyPolicy() async throws {
+        var plan = SitePlan("small")
+        plan.machine = SiteMachine(threads: 1, memoryBytes: 1_000)
+        let plans = [plan] + ["a", "b", "c"].map { SitePlan($0) }
+        try await TestFederation.run(TestStudy.make(progress: Self.impatient), plans) { federation in
+            #expect(try await federation.finish(deliveries: 3).outcome == "completed")
+            let record = try #require(try await federation["small"].store.study(federation.hash))
+            #expect(record.decision == .declined(.refusedByPolicy))
+            #expect(federation["small"].line.sent.allSatisfy { $0.kind == .control })
         }
     }
 

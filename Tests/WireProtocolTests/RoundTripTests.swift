@@ -52,6 +52,7 @@ import WireProtocol
                 == [
                     "nonFinite", "dataChanged", "noUsableRows", "taskMismatch", "stopped", "paused",
                     "outsideHours", "notPermitted", "localFailure", "restored", "answeredBefore",
+                    "notEnoughMemory",
                 ])
         #expect(
             SiteObstacle.allCases.map(\.rawValue)

@@ -7,6 +7,7 @@ import Foundation
 import Logging
 import NIOPosix
 import Simulation
+import SiteService
 import StudyFiles
 
 /// A study and the members that are to carry it out.
@@ -32,7 +33,9 @@ struct SimulationPlan: Sendable {
                         StandingApproval(study: .name(study.name), dataset: dataset)
                     ]
                     member.tables = [dataset: table]
-                    for finding in site.policy.judge(study, federation: nil, dataset: dataset) {
+                    for finding in site.policy.judge(
+                        study, federation: nil, dataset: dataset, machine: .system())
+                    {
                         notes.append("\(name) declines: \(finding.key) of its policy: \(finding.problem)")
                     }
                 } else {

@@ -4,6 +4,7 @@
 import ArgumentParser
 import ClinicalData
 import Federation
+import SiteService
 import Store
 import StudyFiles
 import WireProtocol
@@ -48,7 +49,7 @@ struct SiteApproveCommand: AsyncParsableCommand {
             throw CommandError(.notDone, "this version does not understand the study", hint: "update the program")
         }
         let chosen = try site.dataset(named: dataset, study: study.name, hash: record.hash)
-        try refuse(policy.judge(study, federation: nil, dataset: chosen.name))
+        try refuse(policy.judge(study, federation: nil, dataset: chosen.name, machine: site.machine))
         let signer: StatementKey
         do { signer = try KeyFile.load(officerKey) } catch { throw CommandError(error) }
         guard policy.officer(named: officer)?.key == signer.publicKey else {

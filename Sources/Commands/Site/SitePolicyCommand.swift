@@ -29,6 +29,9 @@ struct SitePolicyCheckCommand: AsyncParsableCommand {
         var layers: [String]
         var datasets: [String]
         var minimumSites: Int
+        /// The limits of a round's memory and work: absent where the policy leaves them to the machine.
+        var memoryBytes: Int?
+        var operationsPerRound: Int
         var officers: [String]
         var standingApprovals: Int
         var exposesIndividualUpdates: Bool
@@ -54,6 +57,10 @@ struct SitePolicyCheckCommand: AsyncParsableCommand {
         console.line(
             "a study: at most \(policy.compute.rounds) rounds, \(policy.compute.stepsPerRound) steps a round, "
                 + "\(policy.compute.parameters) parameters")
+        let memory = policy.compute.memoryBytes.map { "\(Figures.count($0)) bytes" } ?? "what the machine has"
+        console.line(
+            "a round: at most \(memory) of memory, \(Figures.count(policy.compute.allowedOperationsPerRound)) operations"
+        )
         list("officers", policy.officers.map(\.name))
         console.line("studies that need no officer: \(policy.standingApprovals.count)")
         if policy.exposesIndividualUpdates {
@@ -63,6 +70,8 @@ struct SitePolicyCheckCommand: AsyncParsableCommand {
             Result(
                 hash: policy.hash.hex, federations: policy.federations, tasks: policy.tasks.map(\.rawValue),
                 layers: policy.layers, datasets: policy.datasets.map(\.name), minimumSites: policy.minimumSites,
+                memoryBytes: policy.compute.memoryBytes,
+                operationsPerRound: policy.compute.allowedOperationsPerRound,
                 officers: policy.officers.map(\.name), standingApprovals: policy.standingApprovals.count,
                 exposesIndividualUpdates: policy.exposesIndividualUpdates))
     }

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Federation
 import Foundation
+import SiteService
 import Store
 import StudyFiles
 
@@ -12,8 +13,8 @@ struct SitePreviewCommand: AsyncParsableCommand {
         commandName: "preview", abstract: "Show everything that would leave this hospital for a study.",
         discussion: """
             Names a study that was offered, or a study file. Shows what the policy has
-            against it, then the egress manifest: every field, how it is protected, how
-            many bytes, how often. Nothing else ever leaves.
+            against it, the memory and the work of a round, then the egress manifest: every
+            field, how it is protected, how many bytes, how often. Nothing else ever leaves.
 
             Exit status 1: the policy does not allow the study.
 
@@ -51,6 +52,12 @@ struct SitePreviewCommand: AsyncParsableCommand {
         var study: String
         var hash: String
         var purpose: String
+        /// Of a round at its highest, predicted.
+        var memoryBytes: Int
+        /// Multiplications and additions of a training round; absent for epochs, see `operationsPerRow`.
+        var operationsPerRound: Int?
+        /// Those that each row costs, for epochs.
+        var operationsPerRow: Int?
         var policyFindings: [Finding]
         var leaves: [Item]
     }
@@ -60,7 +67,12 @@ struct SitePreviewCommand: AsyncParsableCommand {
         let policy = try site.policy()
         let study = try await find(site)
         let dataset = try? site.dataset(named: nil, study: study.name, hash: study.hash)
-        let findings = policy.judge(study, federation: nil, dataset: dataset?.name)
+        let machine = site.machine
+        let findings = policy.judge(study, federation: nil, dataset: dataset?.name, machine: machine)
+        let cost: StudyCost
+        do { cost = try StudyCost(study, threads: machine.threads) } catch {
+            throw CommandError(.doesNotHold, "the model does not fit the study's table", hint: "the study is wrong")
+        }
         let sites =
             study.federation
             .minimumSites...max(
@@ -75,8 +87,13 @@ struct SitePreviewCommand: AsyncParsableCommand {
         console.line("hash \(study.hash)")
         console.line("")
         show(findings, console)
+        console.line("a round takes, as this program predicts it; time is not promised:")
+        console.line("  memory: about \(Figures.bytes(cost.memoryBytes))")
+        let work = StudySummary.work(cost.operationsPerRound(rows: nil), StudySummary.operationsPerRow(cost))
+        console.line("  work: \(work)")
+        console.line("")
         show(manifest, console)
-        try json.write(result(study, findings, manifest))
+        try json.write(result(study, cost, findings, manifest))
         if !findings.isEmpty { throw ExitCode(1) }
     }
 
@@ -141,9 +158,13 @@ struct SitePreviewCommand: AsyncParsableCommand {
         return lines
     }
 
-    private func result(_ study: Study, _ findings: [PolicyFinding], _ manifest: EgressManifest) -> Result {
+    private func result(_ study: Study, _ cost: StudyCost, _ findings: [PolicyFinding], _ manifest: EgressManifest)
+        -> Result
+    {
         Result(
             study: study.name, hash: study.hash.hex, purpose: study.purpose,
+            memoryBytes: cost.memoryBytes, operationsPerRound: cost.operationsPerRound(rows: nil),
+            operationsPerRow: StudySummary.operationsPerRow(cost),
             policyFindings: findings.map { .init(key: $0.key, problem: $0.problem, hint: $0.hint) },
             leaves: manifest.items.map { item in
                 .init(

@@ -133,7 +133,9 @@ struct SiteStatusCommand: AsyncParsableCommand {
         if record.decision == .accepted, let latest, latest.state == .withheld {
             return Problem(
                 what: "\(record.name): nothing was sent in the last round: \(latest.reason ?? "see the log")",
-                hint: "see the daemon's log; `consilium data check` looks at the table")
+                hint: latest.reason == WithholdReason.notEnoughMemory.rawValue
+                    ? "free memory on this machine, lower `threads` in site.yaml, or ask the operator for a smaller batch"
+                    : "see the daemon's log; `consilium data check` looks at the table")
         }
         return nil
     }

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Federation
 import ModelFiles
+import SiteService
 import Store
 import StudyFiles
 
@@ -98,7 +99,7 @@ struct SiteStudiesCommand: AsyncParsableCommand {
             return ("waiting", "the policy cannot be read; see `consilium site policy check`")
         }
         if reason == .refusedByPolicy, let study = try? Study(canonicalBytes: record.canonicalBytes),
-            let finding = policy.judge(study, federation: nil, dataset: nil).first
+            let finding = policy.judge(study, federation: nil, dataset: nil, machine: site.machine).first
         {
             return ("declined", "the policy does not allow it: \(finding.key): \(finding.problem)")
         }

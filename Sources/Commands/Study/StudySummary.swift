@@ -36,6 +36,14 @@ struct StudySummary: Codable, Sendable {
     /// With the study's minimum of sites.
     var uploads: [Upload]
     var modelBytes: Int
+    /// Of a round at a site that trains on one processor, at its highest, predicted.
+    var memoryBytes: Int
+    /// What each further processor adds to it.
+    var memoryBytesPerFurtherThread: Int
+    /// Multiplications and additions of a training round; absent for epochs.
+    var operationsPerRound: Int?
+    /// Those that each row costs, for epochs.
+    var operationsPerRow: Int?
     var warnings: [String]
 
     init(_ study: Study) throws {
@@ -85,7 +93,23 @@ struct StudySummary: Codable, Sendable {
             return Upload(round: name, bytes: layout.packedByteCount, ringBits: name == "training" ? bits : nil)
         }
         modelBytes = 4 * network.parameterCount
+        let cost = try StudyCost(study, threads: 1)
+        memoryBytes = cost.memoryBytes
+        memoryBytesPerFurtherThread = try StudyCost(study, threads: 2).memoryBytes - memoryBytes
+        operationsPerRound = cost.operationsPerRound(rows: nil)
+        operationsPerRow = Self.operationsPerRow(cost)
         warnings = Self.warnings(study)
+    }
+
+    /// For a study in epochs: what each row costs a round.
+    static func operationsPerRow(_ cost: StudyCost) -> Int? {
+        cost.operationsPerRound(rows: nil) == nil ? cost.operationsPerRound(rows: 1) : nil
+    }
+
+    /// The operations of a round, or those that each row costs, in words.
+    static func work(_ perRound: Int?, _ perRow: Int?) -> String {
+        perRound.map { "\(Figures.count($0)) operations a round" }
+            ?? "\(Figures.count(perRow ?? 0)) operations a round for each training row"
     }
 
     /// What is allowed and still deserves a second look.
@@ -114,6 +138,11 @@ struct StudySummary: Codable, Sendable {
             console.line("\(start)\(layer.kind)\(name) → \(layer.shape)\(parameters)")
         }
         console.line("model    \(Figures.plural(parameters, "parameter")), \(Figures.bytes(modelBytes))")
+        let further =
+            memoryBytesPerFurtherThread > 0
+            ? ", \(Figures.bytes(memoryBytesPerFurtherThread)) more for each further one" : ""
+        console.line("memory   about \(Figures.bytes(memoryBytes)) for a round on one processor\(further)")
+        console.line("work     \(Self.work(operationsPerRound, operationsPerRow)); time is not promised")
         console.line("training \(optimizer), rate \(learningRate), batches of \(batchSize), \(localWork)")
         console.line("rounds   \(rounds), \(strategy), at least \(Figures.plural(minimumSites, "site"))")
         if !requiredSites.isEmpty { console.line("required \(requiredSites.joined(separator: ", "))") }

@@ -26,8 +26,9 @@ extension SitePolicy {
     ///   - federation: the name in the aggregator's certificate; nil judges the study whoever asks.
     ///   - dataset: the data set that would be used, when that is decided.
     ///   - rows: its usable training rows, when they are known.
+    ///   - machine: what would do the work.
     package func judge(
-        _ study: Study, federation: String?, dataset: String?, rows: Int? = nil
+        _ study: Study, federation: String?, dataset: String?, rows: Int? = nil, machine: SiteMachine
     ) -> [PolicyFinding] {
         var findings: [PolicyFinding] = []
         func object(_ key: String, _ problem: String, _ hint: String) {
@@ -59,7 +60,7 @@ extension SitePolicy {
                 "minimumSites", "a sum may cover \(study.federation.minimumSites) sites only, \(demanded)",
                 "ask the operator for a study with a higher federation.minimumSites")
         }
-        judgeCompute(study, object)
+        judgeCompute(study, rows: rows, machine, object)
         if !exposesIndividualUpdates {
             object(
                 "exposesIndividualUpdates", "in this version the aggregator can see this site's own sums and updates",
@@ -68,7 +69,9 @@ extension SitePolicy {
         return findings
     }
 
-    private func judgeCompute(_ study: Study, _ object: (String, String, String) -> Void) {
+    private func judgeCompute(
+        _ study: Study, rows: Int?, _ machine: SiteMachine, _ object: (String, String, String) -> Void
+    ) {
         let hint = "raise the limit, or ask the operator for a smaller study"
         if study.federation.rounds > compute.rounds {
             object("compute.rounds", "\(study.federation.rounds) rounds, \(compute.rounds) allowed", hint)
@@ -81,6 +84,49 @@ extension SitePolicy {
         if parameters > compute.parameters {
             object("compute.parameters", "\(parameters) parameters, \(compute.parameters) allowed", hint)
         }
+        // A model that does not fit its table has no cost, and more parameters than anybody allows.
+        guard let cost = try? StudyCost(study, threads: machine.threads) else { return }
+        judgeMemory(study, cost, machine, object)
+        judgeOperations(study, cost, rows: rows, object)
+    }
+
+    private func judgeMemory(
+        _ study: Study, _ cost: StudyCost, _ machine: SiteMachine, _ object: (String, String, String) -> Void
+    ) {
+        let limit = min(compute.memoryBytes ?? .max, machine.memoryBytes)
+        let bytes = cost.memoryBytes
+        guard bytes > limit else { return }
+        let what = bytes == .max ? "\(bytes) bytes of memory or more" : "about \(bytes) bytes of memory"
+        let who = limit == compute.memoryBytes ? "\(limit) allowed" : "this machine has \(limit)"
+        let fitting =
+            cost.largestBatch(within: limit).map { "a batch of \($0) instead of \(study.training.batchSize) would fit" }
+            ?? "no batch would fit"
+        object(
+            "compute.memory", "\(what), \(who); \(fitting)",
+            limit == compute.memoryBytes
+                ? "raise the limit, or ask the operator for a smaller batch or model"
+                : "ask the operator for a smaller batch or model, lower `threads` in site.yaml, or give the site more memory"
+        )
+    }
+
+    private func judgeOperations(
+        _ study: Study, _ cost: StudyCost, rows: Int?, _ object: (String, String, String) -> Void
+    ) {
+        let limit = compute.allowedOperationsPerRound
+        // Epochs count once the rows are known.
+        guard let operations = cost.operationsPerRound(rows: rows), operations > limit else { return }
+        let examples = cost.mostExamples(within: limit)
+        let fitting: Int
+        let unit: String
+        switch study.training.localWork {
+        case .steps: (fitting, unit) = (examples / max(study.training.batchSize, 1), "steps")
+        case .epochs: (fitting, unit) = (examples / max(rows ?? 1, 1), "epochs")
+        }
+        object(
+            "compute.operationsPerRound",
+            "\(operations) operations a round\(operations == .max ? " or more" : ""), \(limit) allowed; "
+                + (fitting > 0 ? "\(fitting) \(unit) a round would fit" : "not one of its \(unit) would fit"),
+            "raise the limit, or ask the operator for less work a round")
     }
 
     /// Whether a round of a study may run on so many rows; epochs become steps only here.
@@ -101,10 +147,7 @@ extension SitePolicy {
             "datasets": .array(
                 datasets.map { .object(["name": .string($0.name), "minimumRows": .count($0.minimumRows)]) }),
             "minimumSites": .count(minimumSites),
-            "compute": .object([
-                "rounds": .count(compute.rounds), "stepsPerRound": .count(compute.stepsPerRound),
-                "parameters": .count(compute.parameters),
-            ]),
+            "compute": compute.canonicalValue,
             "hours": .array(
                 hours.map { window in
                     .object([
@@ -115,6 +158,18 @@ extension SitePolicy {
             "officers": .array(
                 officers.map { .object(["name": .string($0.name), "key": .string($0.key.bytes.hex)]) }),
         ])
+    }
+}
+
+extension SitePolicy.ComputeLimits {
+    /// A limit that the file does not state is not there, so that policies from before it have the hash they had.
+    fileprivate var canonicalValue: CanonicalValue {
+        var fields: [String: CanonicalValue] = [
+            "rounds": .count(rounds), "stepsPerRound": .count(stepsPerRound), "parameters": .count(parameters),
+        ]
+        if let memoryBytes { fields["memory"] = .count(memoryBytes) }
+        if let operationsPerRound { fields["operationsPerRound"] = .count(operationsPerRound) }
+        return .object(fields)
     }
 }
 
@@ -129,7 +184,8 @@ extension SitePolicy {
             layers: study.model.kinds,
             datasets: [DatasetRule(name: dataset, minimumRows: 1)], minimumSites: study.federation.minimumSites,
             compute: ComputeLimits(
-                rounds: study.federation.rounds, stepsPerRound: steps, parameters: graph?.parameterCount ?? 0),
+                rounds: study.federation.rounds, stepsPerRound: steps, parameters: graph?.parameterCount ?? 0,
+                operationsPerRound: .max),
             exposesIndividualUpdates: true,
             standingApprovals: [StandingApproval(study: .name(study.name), dataset: dataset)])
     }

@@ -49,11 +49,24 @@ package struct SitePolicy: Hashable, Sendable {
         package var rounds: Int
         package var stepsPerRound: Int
         package var parameters: Int
+        /// The memory of a round in bytes; nil: what the machine has, which is the limit in any case.
+        package var memoryBytes: Int?
+        /// Multiplications and additions of a training round; nil: ``standardOperationsPerRound``.
+        package var operationsPerRound: Int?
 
-        package init(rounds: Int, stepsPerRound: Int, parameters: Int) {
+        /// Some hours of two processors of this decade at a large model.
+        package static let standardOperationsPerRound = 1_000_000_000_000_000
+
+        package var allowedOperationsPerRound: Int { operationsPerRound ?? Self.standardOperationsPerRound }
+
+        package init(
+            rounds: Int, stepsPerRound: Int, parameters: Int, memoryBytes: Int? = nil, operationsPerRound: Int? = nil
+        ) {
             self.rounds = rounds
             self.stepsPerRound = stepsPerRound
             self.parameters = parameters
+            self.memoryBytes = memoryBytes
+            self.operationsPerRound = operationsPerRound
         }
     }
 

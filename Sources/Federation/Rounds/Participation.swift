@@ -37,6 +37,8 @@ package enum WithholdReason: String, CaseIterable, Hashable, Sendable {
     case restored
     /// The site delivered a vector for this attempt at the round before: the aggregator's state went back.
     case answeredBefore
+    /// The site's machine has less memory free than the round is expected to take.
+    case notEnoughMemory
 }
 
 /// Why the server did not use what a site sent.
@@ -89,6 +91,7 @@ package enum Participation: Hashable, Sendable {
         case .withheld(.localFailure): "withheld: a failure at the site, see its log"
         case .withheld(.restored): "withheld: restored from a backup, it takes part from the next round on"
         case .withheld(.answeredBefore): "withheld: it answered this round before; was the aggregator restored?"
+        case .withheld(.notEnoughMemory): "withheld: its machine has too little memory free for the round"
         case .refused(.wrongLength): "refused: its vector has the wrong length"
         case .refused(.wrongDigest): "refused: its vector was damaged on the way"
         case .refused(.malformedVector): "refused: its vector is malformed"

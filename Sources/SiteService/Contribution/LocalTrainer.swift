@@ -23,7 +23,10 @@ package protocol UpdateMaking: Sendable {
 
 /// Trains on the site's own training rows.
 package struct LocalTrainer: UpdateMaking {
-    package init() {}
+    private let threads: Int
+
+    /// - Parameter threads: Processors at most; the last bits of a result depend on their number.
+    package init(threads: Int = ProcessInfo.processInfo.activeProcessorCount) { self.threads = threads }
 
     package func update(
         of local: LocalStudy, preprocessing: Preprocessing, round: Int, parameters: [Float],
@@ -40,7 +43,7 @@ package struct LocalTrainer: UpdateMaking {
         let correction = controls.map { pair in zip(pair.server, pair.own).map { $0 - $1 } }
         let summary: TrainingSummary
         do {
-            summary = try Trainer(network: local.network, threads: ProcessInfo.processInfo.activeProcessorCount).run(
+            summary = try Trainer(network: local.network, threads: threads).run(
                 parameters: &trained,
                 examples: local.network.examples(
                     features: FeatureMatrix.encode(local.table, preprocessing: preprocessing, rows: rows),

@@ -76,6 +76,7 @@ extension Site {
         case .withheld: throw WithheldError(record.reason.flatMap(WithholdReason.init(rawValue:)) ?? .localFailure)
         case .ended: throw CancellationError()
         }
+        try requireMemory(for: task, of: accepted.local)
         var files: [String: StoredFile] = [:]
         for input in task.inputs {
             files[input.name] = try await fetch(input, for: (hash, cancellation))
@@ -95,7 +96,11 @@ extension Site {
         let progress = progressReporter(task: hash, cancellation: cancellation)
         let began = clock.now
         let result = try await workers.runIfActive { () -> Result<ComputedRound, any Error> in
-            Result { try computation.run(onProgress: progress) }
+            Result {
+                // Again, now that it is this round's turn.
+                try self.requireMemory(for: task, of: accepted.local)
+                return try computation.run(onProgress: progress)
+            }
         }
         metrics.computed(task.id.kind, in: clock.now - began)
         let computed: ComputedRound

@@ -14,12 +14,13 @@ struct Permission: Sendable {
     let policy: SitePolicy
     /// nil when the policy approves by itself.
     let signed: SignedApproval?
+    let machine: SiteMachine
 
     /// Checks what is known only once the table is read.
     ///
     /// - Throws: ``DatasetError`` `refusedByPolicy` or `notApproved`.
     func check(rows: Int, contentHash: Digest) throws {
-        let findings = policy.judge(study, federation: nil, dataset: dataset, rows: rows)
+        let findings = policy.judge(study, federation: nil, dataset: dataset, rows: rows, machine: machine)
         if !findings.isEmpty { throw DatasetError(findings) }
         guard policy.allowsSteps(of: study.training, rows: rows) else {
             throw DatasetError(
@@ -71,20 +72,23 @@ extension Site {
         }
         let standing = policy.standingApprovals.approval(name: study.name, hash: hash)
         let dataset = record?.approval?.approval.dataset ?? standing?.dataset
-        let findings = policy.judge(study, federation: asker ?? "", dataset: dataset)
+        let findings = policy.judge(study, federation: asker ?? "", dataset: dataset, machine: settings.machine)
         guard findings.isEmpty else { throw DatasetError(findings) }
         if let signed = record?.approval {
             let objection = signed.objection(
                 site: settings.site, study: hash, policy: policy, contentHash: nil, at: entryTime)
             if objection == nil {
-                return Permission(study: study, dataset: signed.approval.dataset, policy: policy, signed: signed)
+                return Permission(
+                    study: study, dataset: signed.approval.dataset, policy: policy, signed: signed,
+                    machine: settings.machine)
             }
             if standing == nil, let objection { throw DatasetError(.notApproved, objection: objection) }
         }
         guard let standing else {
             throw DatasetError(.notApproved, message: "an officer has yet to approve it: `consilium site approve`")
         }
-        return Permission(study: study, dataset: standing.dataset, policy: policy, signed: nil)
+        return Permission(
+            study: study, dataset: standing.dataset, policy: policy, signed: nil, machine: settings.machine)
     }
 
     /// Whether a round of an accepted study may run now.
@@ -105,6 +109,31 @@ extension Site {
         guard permission.dataset == accepted.dataset else { throw WithheldError(.notPermitted) }
         let (day, minute) = Self.localTime(wallMilliseconds())
         guard permission.policy.hours.allow(day, minute: minute) else { throw WithheldError(.outsideHours) }
+    }
+
+    /// Whether the machine has the memory that a round is expected to take: withholding is better than being killed.
+    ///
+    /// - Throws: ``WithheldError`` `notEnoughMemory`.
+    nonisolated func requireMemory(for task: RoundTask, of local: LocalStudy) throws {
+        guard let shortage = memoryShortage(of: local, task.id.kind) else { return }
+        logger.error(
+            "too little memory is free for a round",
+            metadata: [
+                "kind": "\(task.id.kind.rawValue)", "round": "\(task.id.round)",
+                "predictedBytes": "\(shortage.predicted)", "freeBytes": "\(shortage.free)",
+            ])
+        throw WithheldError(.notEnoughMemory)
+    }
+
+    /// What work of this kind is expected to take and what is free, where that is less; nil where there is enough.
+    nonisolated func memoryShortage(of local: LocalStudy, _ kind: RoundKind) -> (predicted: Int, free: Int)? {
+        guard kind != .statistics, let free = settings.freeMemory(),
+            // Made from the same model as the network of the local study: it cannot fail.
+            let cost = try? StudyCost(local.study, threads: settings.machine.threads)
+        else { return nil }
+        let rows = kind == .training ? local.trainingRows.count : local.testRows.count
+        let predicted = cost.memoryBytes(of: kind, rows: rows)
+        return predicted > free ? (predicted, free) : nil
     }
 
     /// Day of the week and minute of the day in this machine's time zone.

@@ -166,7 +166,11 @@ extension Site {
         try await workers.runIfActive { try file.makeDurable() }
         var round = 0
         if let accepted {
-            let results = try await workers.runIfActive { try accepted.local.judge(modelAt: file.path) }
+            let results = try await workers.runIfActive {
+                // A model of the site's own is for comparison only: it must not end the daemon.
+                let trainsAlone = self.memoryShortage(of: accepted.local, .training) == nil
+                return try accepted.local.judge(modelAt: file.path, trainsAlone: trainsAlone)
+            }
             for result in results.evaluations {
                 try await store.recordEvaluation(
                     study: hash, subject: result.subject, split: .test, metrics: result.metrics)
@@ -195,7 +199,7 @@ extension Site {
 extension LocalStudy {
     /// How the released model and one trained here alone do on this site's test rows. Stays at the site.
     func judge(
-        modelAt path: String
+        modelAt path: String, trainsAlone: Bool
     ) throws -> (
         round: Int, evaluations: [(subject: EvaluationRecord.Subject, metrics: [(name: String, value: Double)])]
     ) {
@@ -211,7 +215,7 @@ extension LocalStudy {
         var results: [(EvaluationRecord.Subject, [(name: String, value: Double)])] = [
             (.global, try metrics(parameters, model.preprocessing))
         ]
-        if let alone = try trainAlone() {
+        if trainsAlone, let alone = try trainAlone() {
             results.append((.localOnly, try metrics(alone.parameters, alone.preprocessing)))
         }
         return (model.round, results)

@@ -23,6 +23,14 @@ package enum PolicyFile {
             .file("compute.rounds", .refused, "the most training rounds of a study"),
             .file("compute.stepsPerRound", .refused, "the most training steps of a round"),
             .file("compute.parameters", .refused, "the most parameters of a model"),
+            .file(
+                "compute.memory", .described("what the machine has"),
+                "the most memory of a round, `4 GiB` or `500 MB`, as the program predicts it; never more than the machine has"
+            ),
+            .file(
+                "compute.operationsPerRound", .described("`1e15`"),
+                "the most multiplications and additions of a training round, `2e15`, as `consilium study check` counts them"
+            ),
             .file("hours[].days", .described("every day"), words("list of", days)),
             .file("hours[].from", .refused, "when rounds may begin, `20:00`, in this machine's time zone"),
             .file("hours[].to", .refused, "when they may begin no more, `06:00` of the next day"),
@@ -112,7 +120,10 @@ extension SitePolicy {
             compute: ComputeLimits(
                 rounds: try compute.value("rounds").integer(0...1_000_000),
                 stepsPerRound: try compute.value("stepsPerRound").integer(0...1 << 40),
-                parameters: try compute.value("parameters").integer(0...1 << 40)),
+                parameters: try compute.value("parameters").integer(0...1 << 40),
+                memoryBytes: try compute.optional("memory")?.byteCount(),
+                operationsPerRound: try compute.optional("operationsPerRound")?.largeInteger(
+                    0...1_000_000_000_000_000_000)),
             hours: hours, exposesIndividualUpdates: try exposure.keyword(Permission.self) == .allowed,
             officers: officers, standingApprovals: approvals)
         try Self.refuseContradictions(self, fields)
@@ -137,7 +148,8 @@ extension SitePolicy {
         }
         let numbers = [
             ("compute.rounds", policy.compute.rounds), ("compute.stepsPerRound", policy.compute.stepsPerRound),
-            ("compute.parameters", policy.compute.parameters),
+            ("compute.parameters", policy.compute.parameters), ("compute.memory", policy.compute.memoryBytes ?? 1),
+            ("compute.operationsPerRound", policy.compute.operationsPerRound ?? 1),
         ]
         for (name, value) in numbers where value == 0 {
             throw fields.fields.reader.error(

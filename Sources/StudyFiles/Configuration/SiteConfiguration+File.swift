@@ -21,6 +21,8 @@ extension SiteConfiguration {
             .setting(
                 "metrics.file", .described("none"),
                 "text file of metrics for node-exporter's collector, `….prom`; written every 15 seconds"),
+            .setting(
+                "threads", .described("all processors"), "processors that training uses at most, 1 to 256"),
             .file(
                 "policy", .standard("policy.yaml"), "file with what the hospital allows; without it nothing is allowed"),
         ] + datasetKeys)
@@ -66,7 +68,8 @@ extension SiteConfiguration {
             tls: try TLSFiles(fields.optionalSection("tls"), folder: folder, keys: keys), keysDirectory: keys,
             logLevel: try fields.section("log").value("level").keyword(LogLevel.self),
             datasets: datasets, policyFile: try fields.value("policy").filePath(in: folder),
-            metricsFile: try fields.section("metrics").optional("file")?.filePath(in: folder))
+            metricsFile: try fields.section("metrics").optional("file")?.filePath(in: folder),
+            threads: try fields.optional("threads")?.integer(1...256))
     }
 }
 

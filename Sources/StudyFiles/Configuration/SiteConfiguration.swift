@@ -19,6 +19,8 @@ package struct SiteConfiguration: Hashable, Sendable {
     package var policyFile: String
     /// Where metrics are written; nil for nowhere.
     package var metricsFile: String?
+    /// Processors that training uses at most; nil for all.
+    package var threads: Int?
 
     /// A table of the hospital, under the name by which approvals refer to it.
     package struct Dataset: Hashable, Sendable {
@@ -33,7 +35,8 @@ package struct SiteConfiguration: Hashable, Sendable {
 
     package init(
         site: SiteID, stateDirectory: String, aggregator: AggregatorEndpoint, tls: TLSFiles, keysDirectory: String,
-        logLevel: LogLevel, datasets: [Dataset], policyFile: String, metricsFile: String? = nil
+        logLevel: LogLevel, datasets: [Dataset], policyFile: String, metricsFile: String? = nil,
+        threads: Int? = nil
     ) {
         self.site = site
         self.stateDirectory = stateDirectory
@@ -44,6 +47,7 @@ package struct SiteConfiguration: Hashable, Sendable {
         self.datasets = datasets
         self.policyFile = policyFile
         self.metricsFile = metricsFile
+        self.threads = threads
     }
 
     package func dataset(named name: String) -> Dataset? { datasets.first { $0.name == name } }

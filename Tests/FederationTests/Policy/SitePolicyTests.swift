@@ -4,6 +4,8 @@ import Federation
 import Testing
 
 @Suite struct SitePolicyTests {
+    private static let machine = SiteMachine(threads: 2, memoryBytes: .max)
+
     private func study() throws -> Study { try Study(document: SampleStudy.document("title", .string("A sample"))) }
 
     private func allowing() throws -> SitePolicy {
@@ -11,7 +13,7 @@ import Testing
     }
 
     @Test func theEmptyPolicyRefusesEverything() throws {
-        let findings = SitePolicy().judge(try study(), federation: "demo", dataset: "rows")
+        let findings = SitePolicy().judge(try study(), federation: "demo", dataset: "rows", machine: Self.machine)
         #expect(
             findings.map(\.key) == [
                 "federations", "tasks", "layers", "datasets", "minimumSites", "compute.rounds",
@@ -21,15 +23,19 @@ import Testing
     }
 
     @Test func theLeastPolicyThatAllowsAStudyAllowsIt() throws {
-        #expect(try allowing().judge(try study(), federation: "demo", dataset: "rows", rows: 1) == [])
+        #expect(
+            try allowing().judge(try study(), federation: "demo", dataset: "rows", rows: 1, machine: Self.machine) == []
+        )
     }
 
     @Test func theNumberOfRowsCountsOnceItIsKnown() throws {
         var policy = try allowing()
         policy.datasets = [SitePolicy.DatasetRule(name: "rows", minimumRows: 50)]
-        #expect(policy.judge(try study(), federation: "demo", dataset: "rows") == [])
-        #expect(policy.judge(try study(), federation: "demo", dataset: "rows", rows: 50) == [])
-        #expect(policy.judge(try study(), federation: "demo", dataset: "rows", rows: 49).map(\.key) == ["datasets"])
+        #expect(policy.judge(try study(), federation: "demo", dataset: "rows", machine: Self.machine) == [])
+        #expect(policy.judge(try study(), federation: "demo", dataset: "rows", rows: 50, machine: Self.machine) == [])
+        #expect(
+            policy.judge(try study(), federation: "demo", dataset: "rows", rows: 49, machine: Self.machine).map(\.key)
+                == ["datasets"])
     }
 
     @Test func epochsBecomeStepsWithTheRows() throws {
@@ -57,6 +63,9 @@ import Testing
         change { $0.compute.rounds += 1 }
         change { $0.compute.stepsPerRound += 1 }
         change { $0.compute.parameters += 1 }
+        change { $0.compute.memoryBytes = 1 << 30 }
+        change { $0.compute.memoryBytes = 1 << 31 }
+        change { $0.compute.operationsPerRound = 1 << 40 }
         change { $0.hours = [TimeWindow(days: [.monday], from: 0, to: 60)] }
         change { $0.exposesIndividualUpdates.toggle() }
         let key = try #require(StatementKey(seed: [UInt8](repeating: 1, count: 32))).publicKey

@@ -25,6 +25,9 @@ struct SitePlan: Sendable {
     var onlyFederation: String?
     /// Between checkpoints of its training.
     var checkpointPause = Duration.seconds(3)
+    /// What trains, and what is free of its memory; the tests' own machine may be short of it.
+    var machine = SiteMachine(threads: 2, memoryBytes: 1 << 40)
+    var freeMemory: @Sendable () -> Int? = { nil }
     /// The policy in place of one that allows the test's study.
     var ownPolicy: SitePolicy?
 
@@ -94,7 +97,8 @@ final class TestSite: Sendable {
             settings: SiteSettings(
                 site: id, policy: { self.policy.withLock { $0 } }, statementKey: key,
                 backoff: Backoff(initial: .milliseconds(5), maximum: .milliseconds(40)),
-                onlyFederation: plan.onlyFederation, checkpointPause: plan.checkpointPause),
+                onlyFederation: plan.onlyFederation, checkpointPause: plan.checkpointPause,
+                machine: plan.machine, freeMemory: plan.freeMemory),
             store: store, vault: vault, workers: workers, random: random, datasets: plan.dataset,
             updates: plan.updates, logger: quietLogger)
         let identity = identity

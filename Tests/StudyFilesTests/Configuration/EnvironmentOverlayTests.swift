@@ -17,6 +17,7 @@ import Testing
             "CONSILIUM_AGGREGATOR_HOST": "192.0.2.1", "CONSILIUM_AGGREGATOR_PORT": "9000",
             "CONSILIUM_TLS_PRIVATE_KEY": "/run/secrets/key", "CONSILIUM_STATE_DIRECTORY": "/data",
             "CONSILIUM_LOG_LEVEL": "trace", "CONSILIUM_AGGREGATOR_SERVER_NAME": "fl.example.org",
+            "CONSILIUM_THREADS": "3",
         ])
         #expect(site.aggregator.address == NetworkAddress(host: "192.0.2.1", port: 9000))
         #expect(site.aggregator.serverName == "fl.example.org")
@@ -24,6 +25,7 @@ import Testing
         #expect(site.tls.certificate.hasSuffix("/tls/site.pem"))
         #expect(site.stateDirectory == "/data")
         #expect(site.logLevel == .trace)
+        #expect(site.threads == 3)
     }
 
     @Test func variablesMaySupplyWhatTheFileLacks() throws {

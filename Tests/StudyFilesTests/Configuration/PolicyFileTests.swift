@@ -45,6 +45,48 @@ import Testing
         #expect(!policy.exposesIndividualUpdates, "weak modes are refused unless they are named")
     }
 
+    @Test(arguments: [
+        ("4 GiB", 4 << 30), ("500MB", 500_000_000), ("1 kB", 1_000), ("64KiB", 65_536), ("7", 7),
+        ("2 TB", 2_000_000_000_000),
+    ])
+    func memoryHasUnits(_ text: String, _ bytes: Int) throws {
+        let policy = try parse(Self.text.replacing("parameters: 5000", with: "parameters: 5000\n  memory: \(text)"))
+        #expect(policy.compute.memoryBytes == bytes)
+    }
+
+    @Test(arguments: [("2e15", 2_000_000_000_000_000), ("1E3", 1_000), ("123456789", 123_456_789), ("1.5e3", 1_500)])
+    func operationsMayHaveAnExponent(_ text: String, _ count: Int) throws {
+        let policy = try parse(
+            Self.text.replacing("parameters: 5000", with: "parameters: 5000\n  operationsPerRound: \(text)"))
+        #expect(policy.compute.operationsPerRound == count)
+        #expect(policy.compute.memoryBytes == nil)
+    }
+
+    @Test func aPolicyWithoutTheNewLimitsKeepsItsHash() throws {
+        var policy = try parse(Self.text)
+        let hash = policy.hash
+        #expect(
+            policy.canonicalValue.bytes.starts(
+                with: Array(#"{"compute":{"parameters":5000,"rounds":100,"stepsPerRound":1000}"#.utf8)))
+        policy.compute.memoryBytes = 1 << 30
+        #expect(policy.hash != hash)
+    }
+
+    @Test(arguments: [
+        "memory: -1 GiB", "memory: 1.5 GiB", "memory: GiB", "memory: 4 gib", "memory: 4  GiB",
+        "memory: 9223372036854775807 GiB",
+        "memory: \"\"", "memory: ４", "operationsPerRound: 1e19", "operationsPerRound: 1.5", "operationsPerRound: nan",
+        "operationsPerRound: 1e400", "operationsPerRound: -1", "operationsPerRound: 2e15 GiB", "memory: 0",
+        "operationsPerRound: 0",
+    ])
+    func amountsThatAreNoneAreRefused(_ line: String) throws {
+        let key = String(line.prefix { $0 != ":" })
+        let error = #expect(throws: FileError.self) {
+            try parse(Self.text.replacing("parameters: 5000", with: "parameters: 5000\n  \(line)"))
+        }
+        #expect(error?.message.contains("compute.\(key)") == true)
+    }
+
     @Test func aFreshPolicyAllowsNothing() throws {
         let policy = try parse("minimumSites: 2\ncompute: {rounds: 0, stepsPerRound: 0, parameters: 0}\n")
         #expect(policy.federations.isEmpty && policy.tasks.isEmpty && policy.officers.isEmpty)

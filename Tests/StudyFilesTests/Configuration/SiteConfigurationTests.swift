@@ -102,6 +102,15 @@ import Testing
         #expect(mapping.missingCodes == ["NA", "-9"])
     }
 
+    @Test func trainingMayUseFewerProcessors() throws {
+        #expect(try parse(Self.text).threads == nil)
+        #expect(try parse(Self.text + "\nthreads: 2").threads == 2)
+        for wrong in ["0", "257", "all"] {
+            let error = #expect(throws: FileError.self) { try parse(Self.text + "\nthreads: \(wrong)") }
+            #expect(error?.message.contains("`threads`") == true)
+        }
+    }
+
     @Test func aSiteMayStartWithoutTables() throws {
         let end = try #require(Self.text.range(of: "datasets:"))
         let site = try parse(String(Self.text[..<end.lowerBound]))
@@ -134,7 +143,7 @@ import Testing
         Refusal("site: st-mary\n", "", 1, 1, "the document lacks the key `site`", "add `site:`"),
         Refusal(
             "site: st-mary", "Site: st-mary", 1, 1, "the document has an unknown key",
-            "known keys: site, stateDirectory, aggregator, keysDirectory, tls, log, metrics, policy, datasets"),
+            "known keys: site, stateDirectory, aggregator, keysDirectory, tls, log, metrics, threads, policy, datasets"),
         Refusal(
             "  host: fl.example.org", "  url: fl.example.org", 3, 3, "`aggregator` has an unknown key",
             "known keys: host, port, serverName, proxy"),
@@ -190,7 +199,10 @@ import Testing
         #expect(site.site.rawValue == name)
         let policy = try PolicyFile.load(site.policyFile, datasets: site.datasets.map(\.name))
         let approval = try #require(policy.standingApprovals.approval(name: study.name, hash: study.hash))
-        #expect(policy.judge(study, federation: "demo", dataset: approval.dataset) == [])
+        #expect(
+            policy.judge(
+                study, federation: "demo", dataset: approval.dataset,
+                machine: SiteMachine(threads: 2, memoryBytes: 1 << 30)) == [])
         let mapping = try #require(site.dataset(named: approval.dataset)?.mapping)
         #expect(mapping.path == ProjectFiles.path("sites/\(name)/patients.csv"))
         let table = try String(contentsOfFile: mapping.path, encoding: .utf8)
