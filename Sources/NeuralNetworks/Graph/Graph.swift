@@ -9,11 +9,14 @@ package struct Node: Sendable {
     package let layer: any Layer
     /// Places in the graph's edges: first the inputs of the model, then the outputs of the layers in order.
     package let inputs: [Int]
+    /// Whether all parameters of the layer are frozen.
+    package let isFrozen: Bool
 
-    package init(_ name: String, _ layer: any Layer, inputs: [Int]) {
+    package init(_ name: String, _ layer: any Layer, inputs: [Int], isFrozen: Bool = false) {
         self.name = name
         self.layer = layer
         self.inputs = inputs
+        self.isFrozen = isFrozen
     }
 }
 
@@ -63,11 +66,14 @@ package struct Graph: Sendable {
             let first = slices.count
             for declaration in node.layer.parameters(nodeInputs) {
                 let name = "\(node.name).\(declaration.name)"
-                slices.append(ParameterSlice(name: name, shape: declaration.shape, offset: offset))
+                let isFrozen = node.isFrozen || declaration.isFrozen
+                slices.append(
+                    ParameterSlice(name: name, shape: declaration.shape, offset: offset, isFrozen: isFrozen))
                 starts.append(declaration.start)
-                if declaration.isTrained, let last = trained.last, last.upperBound == offset {
+                let isTrained = declaration.isTrained && !isFrozen
+                if isTrained, let last = trained.last, last.upperBound == offset {
                     trained[trained.count - 1] = last.lowerBound..<offset + declaration.count
-                } else if declaration.isTrained {
+                } else if isTrained {
                     trained.append(offset..<offset + declaration.count)
                 }
                 offset += declaration.count

@@ -51,11 +51,15 @@ package struct GraphBuilder {
     package func shape(of edge: Int) -> Shape { shapes[edge] }
 
     /// Adds a layer; returns the edge that leaves it.
+    ///
+    /// - Parameter isFrozen: Whether training leaves all parameters of the layer as they are.
     package mutating func add(_ name: String, _ layer: any Layer, _ inputs: Int...) throws(ShapeError) -> Int {
         try add(name, layer, inputs: inputs)
     }
 
-    package mutating func add(_ name: String, _ layer: any Layer, inputs: [Int]) throws(ShapeError) -> Int {
+    package mutating func add(
+        _ name: String, _ layer: any Layer, inputs: [Int], isFrozen: Bool = false
+    ) throws(ShapeError) -> Int {
         do throws(ShapeError) {
             let inputShapes = inputs.map { shapes[$0] }
             let output = try layer.outputShape(inputShapes)
@@ -75,7 +79,7 @@ package struct GraphBuilder {
             named.layer = name
             throw named
         }
-        nodes.append(Node(name, layer, inputs: inputs))
+        nodes.append(Node(name, layer, inputs: inputs, isFrozen: isFrozen))
         return shapes.count - 1
     }
 

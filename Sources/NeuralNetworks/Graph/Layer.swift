@@ -43,6 +43,8 @@ package struct ParameterDeclaration: Hashable, Sendable {
     package let start: Start
     /// Whether training moves it along its gradient; the running statistics of a normalisation are not.
     package let isTrained: Bool
+    /// Whether it keeps the values it starts from, as a weight with an adapter beside it does.
+    package let isFrozen: Bool
 
     /// The first values of a parameter.
     package enum Start: Hashable, Sendable {
@@ -54,11 +56,14 @@ package struct ParameterDeclaration: Hashable, Sendable {
         case normal(deviation: Float)
     }
 
-    package init(_ name: String, _ shape: [Int], _ start: Start, isTrained: Bool = true) {
+    package init(
+        _ name: String, _ shape: [Int], _ start: Start, isTrained: Bool = true, isFrozen: Bool = false
+    ) {
         self.name = name
         self.shape = shape
         self.start = start
         self.isTrained = isTrained
+        self.isFrozen = isFrozen
     }
 
     package var count: Int { shape.reduce(1, *) }
@@ -77,6 +82,8 @@ package struct OperationContext {
     package let parameters: [Floats]
     /// The gradients of the parameters, this worker's own; empty in inference.
     package let gradients: [Floats]
+    /// Whether each parameter is frozen, so that its gradient is not to be computed.
+    package let isFrozen: [Bool]
     /// The most examples the worker gets at a time.
     package let capacity: Int
     package let isTraining: Bool
@@ -102,6 +109,9 @@ package struct OperationContext {
     /// In private training float32: a patient's norm must be that of what is added for the patient, and operands rounded
     /// once for the norm and once more, scaled, for the sum would give two different gradients.
     var gradientPrecision: Precision { isPrivate ? .float32 : precision }
+
+    /// Where the gradient of a parameter goes; nil in inference, and where the parameter is frozen.
+    func gradient(_ place: Int) -> Floats? { isTraining && !isFrozen[place] ? gradients[place] : nil }
 
     /// A slot for the output, in a layout.
     func output(_ layout: Layout = .plain, keepsLengths: Bool = false) -> Slot {

@@ -12,11 +12,14 @@ package struct ParameterSlice: Hashable, Sendable {
     package let offset: Int
     /// The product of the shape, in floats.
     package let count: Int
+    /// Whether training leaves the tensor as it is: every bit stays, and no gradient of it is taken.
+    package let isFrozen: Bool
 
-    package init(name: String, shape: [Int], offset: Int) {
+    package init(name: String, shape: [Int], offset: Int, isFrozen: Bool = false) {
         self.name = name
         self.shape = shape
         self.offset = offset
         self.count = shape.reduce(1, *)
+        self.isFrozen = isFrozen
     }
 }

@@ -97,7 +97,7 @@ package final class Plan {
                     inputs: prepared, outputShape: graph.shapes[inputs.count + index],
                     parameters: slices.map { parameters[$0.offset..<$0.offset + $0.count] },
                     gradients: gradients.map { all in slices.map { all[$0.offset..<$0.offset + $0.count] } } ?? [],
-                    capacity: options.capacity, isTraining: options.isTraining,
+                    isFrozen: slices.map(\.isFrozen), capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
                     precision: options.precision, node: index, poolMasksReLU: masked, masksReLU: masks,
                     isPrivate: options.isPrivate,
@@ -191,11 +191,13 @@ package final class Plan {
 
 // Compiling: gradients, stages, memory.
 extension Plan {
-    /// Whether ∂loss/∂edge is wanted, for every edge: where a parameter, or an input that asks, lies at or before it.
+    /// Whether ∂loss/∂edge is wanted, for every edge: where a parameter that is not frozen, or an input that asks, lies
+    /// at or before it.
     private static func wantedGradients(_ graph: Graph, _ options: Options) -> [Bool] {
         var wanted = graph.inputShapes.map { options.wantsInputGradients && !$0.holdsTokens }
         for (index, node) in graph.nodes.enumerated() {
-            wanted.append(!graph.slicesOfNode[index].isEmpty || node.inputs.contains { wanted[$0] })
+            let hasParameters = graph.slices[graph.slicesOfNode[index]].contains { !$0.isFrozen }
+            wanted.append(hasParameters || node.inputs.contains { wanted[$0] })
         }
         return options.isTraining ? wanted : wanted.map { _ in false }
     }
