@@ -61,7 +61,7 @@ import Testing
         #expect(try withFile(keras) { try KerasImport.parameters(from: $0, for: graph, seed: 9) } == parameters)
         // A file with half of an adapter is no file of the plain model.
         let half = own + [("fc.adapter.up", [2, 1], [1, 1])]
-        try withFile(half) { path in
+        _ = try withFile(half) { path in
             #expect(throws: LocalModelError.self) { try WeightImport.parameters(from: path, for: graph) }
         }
     }
