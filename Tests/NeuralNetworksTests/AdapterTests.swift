@@ -141,10 +141,11 @@ import Testing
 
     // MARK: Patients
 
-    /// A sequence through attention and two adapted dense layers to three classes.
+    /// A sequence through a frozen layer, attention and two adapted dense layers to three classes.
     static func classifier() throws -> Graph {
         var builder = GraphBuilder()
-        var edge = builder.input(Shape([6, width]))
+        var edge = builder.input(Shape([6, 7]))
+        edge = try builder.add("front", Dense(width, activation: .tanh), inputs: [edge], isFrozen: true)
         let encoder = TransformerEncoderLayer(heads: 2, feedForward: 6, activation: .gelu, adapter: everywhere)
         edge = try TransformerEncoder(encoder, layers: 2).build(&builder, name: "t", inputs: [edge])
         let adapter = Adapter(rank: 2, alpha: 4)
