@@ -113,7 +113,11 @@ struct StudySummary: Codable, Sendable {
             let name = layer.name == String(index) ? "" : " \(layer.name)"
             console.line("\(start)\(layer.kind)\(name) → \(layer.shape)\(parameters)")
         }
-        console.line("model    \(Figures.plural(parameters, "parameter")), \(Figures.bytes(modelBytes))")
+        let adapters =
+            model.adapterParameters > 0
+            ? " (\(Figures.count(model.trainedParameters)) trained, \(Figures.count(model.adapterParameters)) in adapters)"
+            : ""
+        console.line("model    \(Figures.plural(parameters, "parameter"))\(adapters), \(Figures.bytes(modelBytes))")
         console.line("training \(optimizer), rate \(learningRate), batches of \(batchSize), \(localWork)")
         console.line("rounds   \(rounds), \(strategy), at least \(Figures.plural(minimumSites, "site"))")
         if !requiredSites.isEmpty { console.line("required \(requiredSites.joined(separator: ", "))") }
