@@ -47,6 +47,25 @@ import Testing
         #expect(parameters == [1, 2, 3, 4, 5, 6, 5, 6, 7, 8, 9, 10, 3, 4, 1, 2])
     }
 
+    @Test func aFileOfThePlainModelFitsOneWithAdapters() throws {
+        let graph = try graph("features: 3", "{dense: {units: 2, adapter: {rank: 1, alpha: 2}}, name: fc}")
+        let own: [(name: String, shape: [Int], values: [Float])] = [
+            ("fc.bias", [2], [5, 6]), ("fc.weight", [2, 3], [1, 2, 3, 4, 5, 6]),
+        ]
+        let start = graph.initialParameters(seed: 9)
+        let parameters = try withFile(own) { try WeightImport.parameters(from: $0, for: graph, seed: 9) }
+        #expect(parameters == [1, 2, 3, 4, 5, 6, 5, 6] + start[8...])
+        let keras: [(name: String, shape: [Int], values: [Float])] = [
+            ("fc/bias", [2], [5, 6]), ("fc/kernel", [3, 2], [1, 4, 2, 5, 3, 6]),
+        ]
+        #expect(try withFile(keras) { try KerasImport.parameters(from: $0, for: graph, seed: 9) } == parameters)
+        // A file with half of an adapter is no file of the plain model.
+        let half = own + [("fc.adapter.up", [2, 1], [1, 1])]
+        _ = try withFile(half) { path in
+            #expect(throws: LocalModelError.self) { try WeightImport.parameters(from: path, for: graph) }
+        }
+    }
+
     @Test func everythingThatDoesNotFitIsListed() throws {
         let graph = try graph("features: 3", "{dense: {units: 2}, name: fc}, dense: {units: 1}")
         let tensors: [(name: String, shape: [Int], values: [Float])] = [

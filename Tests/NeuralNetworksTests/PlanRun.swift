@@ -16,6 +16,8 @@ struct PlanRun {
     /// Every named tensor after the pass: running statistics change.
     var parameters: [String: [Float]] = [:]
     var implementations: [String]
+    /// The names of tensors without a gradient.
+    var frozen: Set<String>
 
     /// Runs `graph` over `examples` examples in a plan with room for `capacity`.
     ///
@@ -69,6 +71,7 @@ struct PlanRun {
             self.parameters[slice.name] = flat.floats[place].array
         }
         implementations = plan.implementations
+        frozen = Set(graph.slices.filter(\.isFrozen).map(\.name))
     }
 }
 

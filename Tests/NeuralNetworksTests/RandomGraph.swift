@@ -16,6 +16,8 @@ struct RandomGraph {
     private let mixes: Bool
     /// The rate of all dropout.
     private let dropout: Double
+    /// Chooses adapters; nil: the graph has none. A stream of its own leaves the graph as it is without them.
+    private var adapterRandom: SeededGenerator?
 
     /// Tokens lie below this.
     static let vocabulary = 7
@@ -28,6 +30,7 @@ struct RandomGraph {
         random = SeededGenerator(seed: seed, stream: "graph")
         self.mixes = mixes
         self.dropout = dropout
+        if seed % 3 == 2 { adapterRandom = SeededGenerator(seed: seed, stream: "adapters") }
     }
 
     static func graph(seed: UInt64, mixes: Bool, dropout: Double) throws -> Graph {
@@ -79,10 +82,40 @@ struct RandomGraph {
         guard let shape = try? layer.outputShape(shapes), shape.count <= Self.largestEdge,
             layer.operations(shapes) <= Self.largestWork
         else { return nil }
-        let edge = try builder.add("\(edges.count)", layer, inputs: inputs)
+        let edge = try builder.add("\(edges.count)", adapted(layer, shapes, shape), inputs: inputs)
         for input in inputs { consumers[input, default: 0] += 1 }
         edges.append(edge)
         return edge
+    }
+
+    /// The layer, now and then with an adapter of a small rank.
+    private mutating func adapted(_ layer: any Layer, _ inputs: [Shape], _ output: Shape) -> any Layer {
+        switch layer {
+        case var layer as Dense:
+            let widths = (inputs + [output]).map { $0.sizes[$0.sizes.count - 1] }
+            layer.adapter = adapter(largestRank: widths.min() ?? 1)
+            return layer
+        case var layer as MultiHeadAttention:
+            layer.adapter = attentionAdapter(width: output.sizes[1])
+            return layer
+        default: return layer
+        }
+    }
+
+    private mutating func adapter(largestRank: Int) -> Adapter? {
+        guard var random = adapterRandom else { return nil }
+        defer { adapterRandom = random }
+        guard random.uniformDouble() < 0.7 else { return nil }
+        return Adapter(rank: 1 + random.index(below: min(largestRank, 3)), alpha: 0.5 + 2 * random.uniformDouble())
+    }
+
+    private mutating func attentionAdapter(width: Int) -> AttentionAdapter? {
+        guard let adapter = adapter(largestRank: width), var random = adapterRandom else { return nil }
+        let all = AttentionProjection.allCases
+        let first = random.index(below: all.count)
+        let projections = Set(all.filter { $0 == all[first] || random.index(below: 2) == 0 })
+        adapterRandom = random
+        return AttentionAdapter(rank: adapter.rank, alpha: adapter.alpha, projections: projections)
     }
 
     /// Adds a block of layers where it fits.
@@ -120,12 +153,13 @@ struct RandomGraph {
         if chance(0.3) {
             var decoder = TransformerDecoderLayer(heads: heads, feedForward: 5, activation: .gelu)
             (decoder.isRotary, decoder.normalizesFirst, decoder.epsilon) = (isRotary, isFirst, Self.epsilon)
-            decoder.dropout = dropout
+            (decoder.dropout, decoder.adapter) = (dropout, attentionAdapter(width: width))
             return try add(decoder, [edge, pick(memories)])
         }
         var encoder = TransformerEncoderLayer(heads: heads, feedForward: 5, activation: activation())
         (encoder.isRotary, encoder.normalizesFirst, encoder.epsilon) = (isRotary, isFirst, Self.epsilon)
         (encoder.isCausal, encoder.dropout) = (isCausal, dropout)
+        encoder.adapter = attentionAdapter(width: width)
         try add(encoder, [edge])
     }
 

@@ -42,6 +42,9 @@ import Testing
             func values(_ count: Int) -> [Float] { (0..<count).map { _ in 2 * random.uniformFloat() - 1 } }
             var parameters = graph.initialParameters(seed: random.next())
             for range in graph.trainedRanges { for place in range { parameters[place] += 0.2 * values(1)[0] } }
+            for slice in graph.slices where slice.isFrozen {
+                for place in slice.offset..<slice.offset + slice.count { parameters[place] += 0.2 * values(1)[0] }
+            }
             let examples = 1 + random.index(below: 5)
             let inputs = graph.inputShapes.map { shape in
                 (0..<examples).map { _ in
@@ -83,6 +86,12 @@ import Testing
             for seed in Self.seeds(group) {
                 let graph = try RandomGraph.graph(seed: UInt64(seed), mixes: group % 2 == 0, dropout: 0)
                 for node in graph.nodes { counts[type(of: node.layer).kind, default: 0] += 1 }
+                for node in graph.nodes {
+                    let adapters = (node.layer as? any AdaptedLayer)?.adapters(node.inputs.map { graph.shapes[$0] })
+                    if let adapters, !adapters.isEmpty {
+                        counts["\(type(of: node.layer).kind) adapters", default: 0] += 1
+                    }
+                }
                 counts["several inputs", default: 0] += graph.inputShapes.count > 1 ? 1 : 0
                 counts["several outputs", default: 0] += graph.outputs.count > 1 ? 1 : 0
             }
@@ -94,7 +103,8 @@ import Testing
             Subtract.self, Multiply.self, Concatenate.self, Slice.self, ChannelsLast.self, Upsample.self,
             MultiHeadAttention.self,
         ]
-        for kind in kinds.map({ $0.kind }) + ["several inputs", "several outputs"] {
+        let others = ["several inputs", "several outputs", "dense adapters", "multiHeadAttention adapters"]
+        for kind in kinds.map({ $0.kind }) + others {
             #expect(counts[kind, default: 0] >= 5, "\(kind)")
         }
     }

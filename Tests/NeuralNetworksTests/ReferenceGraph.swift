@@ -52,7 +52,8 @@ struct ReferenceGraph {
         let (first, sizes) = (x[0], shapes[0].sizes)
         switch layer {
         case let layer as Dense:
-            return first.map { Self.dense($0, p[0], layer.hasBias ? p[1] : nil, units: layer.units) }
+            let w = layer.adapter.map { ReferenceAdapter.sum(p[0], p.suffix(2), $0, rows: 0..<layer.units) } ?? p[0]
+            return first.map { Self.dense($0, w, layer.hasBias ? p[1] : nil, units: layer.units) }
                 .map { apply(layer.activation, $0) }
         case let layer as ActivationLayer: return first.map { apply(layer.function, $0) }
         case let layer as SoftmaxLayer:
@@ -110,6 +111,7 @@ struct ReferenceGraph {
             return first.map { zip($0, positions).map { $0 + $1 } }
         case let layer as MultiHeadAttention:
             let memory = x[x.count - 1]
+            let p = ReferenceAdapter.attention(layer, p, width: sizes[1])
             return ReferenceBatch(
                 rows: first.rows.indices.map {
                     ReferenceAttention.attend(

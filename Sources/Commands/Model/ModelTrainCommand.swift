@@ -150,8 +150,8 @@ struct ModelTrainCommand: AsyncParsableCommand {
     private func startingParameters(_ file: TrainingFile) throws -> [Float]? {
         try weights.map { path in
             keras
-                ? try KerasImport.parameters(from: path, for: file.graph)
-                : try WeightImport.parameters(from: path, for: file.graph)
+                ? try KerasImport.parameters(from: path, for: file.graph, seed: file.training.seed)
+                : try WeightImport.parameters(from: path, for: file.graph, seed: file.training.seed)
         }
     }
 

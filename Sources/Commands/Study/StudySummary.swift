@@ -137,7 +137,11 @@ struct StudySummary: Codable, Sendable {
             let name = layer.name == String(index) ? "" : " \(layer.name)"
             console.line("\(start)\(layer.kind)\(name) → \(layer.shape)\(parameters)")
         }
-        console.line("model    \(Figures.plural(parameters, "parameter")), \(Figures.bytes(modelBytes))")
+        let adapters =
+            model.adapterParameters > 0
+            ? " (\(Figures.count(model.trainedParameters)) trained, \(Figures.count(model.adapterParameters)) in adapters)"
+            : ""
+        console.line("model    \(Figures.plural(parameters, "parameter"))\(adapters), \(Figures.bytes(modelBytes))")
         let further =
             memoryBytesPerFurtherThread > 0
             ? ", \(Figures.bytes(memoryBytesPerFurtherThread)) more for each further one" : ""

@@ -95,6 +95,17 @@ struct FieldReader: FieldVisitor {
     where Word.RawValue == String {
         read(name, &value, .standard) { (reader) throws(DocumentError) in try reader.keyword(Word.self) }
     }
+
+    mutating func group<Group: FieldGroup>(_ name: String, _ value: inout Group?) {
+        read(name, &value, .standard) { (reader) throws(DocumentError) in
+            if case .scalar = reader.node.content, try reader.string() == "none" { return nil }
+            var group = Group()
+            var own = FieldReader(try reader.fields(FieldTable(group).rows.map(\.name)))
+            group.visit(&own)
+            if let error = own.error { throw error }
+            return group
+        }
+    }
 }
 
 extension DocumentReader {

@@ -3,7 +3,8 @@
 
 import NeuralNetworks
 
-/// Writes every field, those with their defaults, too.
+/// Writes every field, those with their defaults, too; a group only where there is one, so that a study that knows of none
+/// keeps its bytes.
 struct FieldWriter: FieldVisitor {
     private(set) var values: [String: CanonicalValue] = [:]
 
@@ -49,6 +50,13 @@ struct FieldWriter: FieldVisitor {
     where Word.RawValue == String {
         values[name] = .string(value.rawValue)
     }
+
+    mutating func group<Group: FieldGroup>(_ name: String, _ value: inout Group?) {
+        guard value != nil else { return }
+        var own = FieldWriter()
+        value?.visit(&own)
+        values[name] = .object(own.values)
+    }
 }
 
 /// Collects what a person must know of every field.
@@ -67,6 +75,12 @@ struct FieldTable: FieldVisitor {
     init(_ element: any StudyElement) {
         var element = element
         element.visit(&self)
+    }
+
+    /// The fields of a group with its defaults.
+    init(_ group: some FieldGroup) {
+        var group = group
+        group.visit(&self)
     }
 
     private mutating func add(_ name: String, _ presence: FieldPresence, _ standard: String, _ values: String) {
@@ -124,5 +138,12 @@ struct FieldTable: FieldVisitor {
     mutating func word<Word: CaseIterable & RawRepresentable>(_ name: String, _ value: inout Word)
     where Word.RawValue == String {
         add(name, .standard, value.rawValue, Word.allCases.map { "`\($0.rawValue)`" }.joined(separator: ", "))
+    }
+
+    mutating func group<Group: FieldGroup>(_ name: String, _ value: inout Group?) {
+        let fields = FieldTable(Group()).rows.map { row in
+            "`\(row.name)`: \(row.values) (\(row.standard == "required" ? "" : "default ")\(row.standard))"
+        }
+        add(name, .standard, "none", "`none`, or fields: \(fields.joined(separator: "; "))")
     }
 }

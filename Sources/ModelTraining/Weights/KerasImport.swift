@@ -19,15 +19,16 @@ package import NeuralNetworks
 /// | lstm | `kernel` `[in, 4u]`, `recurrent_kernel` `[u, 4u]`, `bias` | transposed; `bias_hh` is 0 |
 /// | gru (`reset_after`) | gates z, r, h; `bias` `[2, 3u]` | gates r, z, n |
 package enum KerasImport {
+    /// - Parameter seed: What the model's adapters are drawn from, which Keras does not have.
     /// - Throws: ``ModelFileError``; ``LocalModelError`` `.unfitWeights`, as for PyTorch's names.
-    package static func parameters(from path: String, for graph: Graph) throws -> [Float] {
+    package static func parameters(from path: String, for graph: Graph, seed: UInt64 = 0) throws -> [Float] {
         let file = try WeightImport.open(path)
         var names: [String: String] = [:]
         for entry in file.header.tensors { names[entry.name.replacing("/", with: ".")] = entry.name }
         var (problems, used) = (WeightProblems(), Set<String>())
-        var parameters = [Float](repeating: 0, count: graph.parameterCount)
+        var parameters = graph.initialParameters(seed: seed)
         for (index, node) in graph.nodes.enumerated() {
-            for slice in graph.slices[graph.slicesOfNode[index]] {
+            for slice in graph.slices[graph.slicesOfNode[index]] where !slice.isAdapter {
                 let own = String(slice.name.dropFirst(node.name.count + 1))
                 let source = KerasTensor.source(node.layer, own, slice.shape, flattened: graph.imageBehind(index))
                 guard let source else {

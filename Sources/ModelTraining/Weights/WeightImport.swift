@@ -9,14 +9,18 @@ package import NeuralNetworks
 package enum WeightImport {
     /// Reads a safetensors file whose tensors are named as the model's: `state_dict()` of PyTorch.
     ///
-    /// Float64 is rounded. BatchNorm's `num_batches_tracked`, which nothing here needs, is passed over.
+    /// Float64 is rounded. BatchNorm's `num_batches_tracked`, which nothing here needs, is passed over. Adapters of the
+    /// model start as in a new one where the file has none at all: it is of the plain model.
+    ///
+    /// - Parameter seed: What such adapters are drawn from.
     /// - Throws: ``ModelFileError`` for a file that is not read; ``LocalModelError`` `.unfitWeights` that lists missing
     ///   and unknown names and wrong shapes.
-    package static func parameters(from path: String, for graph: Graph) throws -> [Float] {
+    package static func parameters(from path: String, for graph: Graph, seed: UInt64 = 0) throws -> [Float] {
         let file = try open(path)
-        var (problems, parameters) = (WeightProblems(), [Float](repeating: 0, count: graph.parameterCount))
+        var (problems, parameters) = (WeightProblems(), graph.initialParameters(seed: seed))
         let entries = Dictionary(file.header.tensors.map { ($0.name, $0) }) { first, _ in first }
-        for slice in graph.slices {
+        let isPlain = !graph.slices.contains { $0.isAdapter && entries[$0.name] != nil }
+        for slice in graph.slices where !(isPlain && slice.isAdapter) {
             guard let entry = entries[slice.name] else {
                 problems.missing.append(slice.name)
                 continue

@@ -139,6 +139,11 @@ package struct Graph: Sendable {
         try self.init(inputs: [input], nodes: nodes, outputs: [layers.count])
     }
 
+    /// Whether training moves a tensor along its gradient.
+    package func isTrained(_ slice: ParameterSlice) -> Bool {
+        trainedRanges.contains { $0.contains(slice.offset) }
+    }
+
     /// The parameters a study starts from. The same seed gives the same bits everywhere; each tensor has a stream of its
     /// own.
     package func initialParameters(seed: UInt64) -> [Float] {

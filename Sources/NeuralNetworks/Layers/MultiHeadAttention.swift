@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of a sequence to itself or to a memory, with several heads, forward and backward.
+// Attention of a sequence to itself or to a memory, with several heads: what a study writes down.
 
 import Tensors
 
@@ -7,12 +7,13 @@ import Tensors
 ///
 /// Shapes: x `[time, width]`, y `[time, width]`. With a second input, the memory `[steps, width]`, k and v come from it.
 /// Parameters are those of torch.nn.MultiheadAttention: `in_proj_weight` `[3·width, width]` and `in_proj_bias` in the
-/// order q, k, v, `out_proj.weight` `[width, width]`, `out_proj.bias`.
+/// order q, k, v, `out_proj.weight` `[width, width]`, `out_proj.bias`; with an adapter these are frozen, and each adapted
+/// projection has `query.adapter.down`, `query.adapter.up`, and so on.
 ///
 /// Keys behind the end of their sequence are not seen; an example without keys gives bias_out. Queries behind the end
 /// are answered like the others.
 /// Source: Vaswani et al. 2017, section 3.2 (arXiv:1706.03762).
-package struct MultiHeadAttention: Layer {
+package struct MultiHeadAttention: AdaptedLayer {
     package static let kind = "multiHeadAttention"
     package var heads: Int
     /// Whether a step sees no later one.
@@ -21,12 +22,16 @@ package struct MultiHeadAttention: Layer {
     package var isRotary: Bool
     /// The rate at which probabilities are dropped in training.
     package var dropout: Double
+    package var adapter: AttentionAdapter?
 
-    package init(_ heads: Int, causal: Bool = false, rotary: Bool = false, dropout: Double = 0) {
+    package init(
+        _ heads: Int, causal: Bool = false, rotary: Bool = false, dropout: Double = 0, adapter: AttentionAdapter? = nil
+    ) {
         self.heads = heads
         isCausal = causal
         isRotary = rotary
         self.dropout = dropout
+        self.adapter = adapter
     }
 
     package func outputShape(_ inputs: [Shape]) throws(ShapeError) -> Shape {
@@ -52,197 +57,71 @@ package struct MultiHeadAttention: Layer {
         guard dropout >= 0 && dropout < 1 else {
             throw ShapeError("\(Self.kind) has the dropout rate \(dropout): 0 ..< 1 is possible")
         }
+        if let adapter {
+            try adapter.adapter.check(inputs: width, outputs: width)
+            guard !adapter.projections.isEmpty else {
+                throw ShapeError("the adapter is on no projection: query, key, value and output are possible")
+            }
+        }
         return input
     }
 
     package func parameters(_ inputs: [Shape]) -> [ParameterDeclaration] {
-        let width = inputs[0].sizes[1]
-        return [
+        let (width, isFrozen) = (inputs[0].sizes[1], adapter != nil)
+        let own = [
             ParameterDeclaration(
-                "in_proj_weight", [3 * width, width], ParameterDeclaration.glorot(inputs: width, outputs: 3 * width)),
-            ParameterDeclaration("in_proj_bias", [3 * width], .zeros),
+                "in_proj_weight", [3 * width, width], ParameterDeclaration.glorot(inputs: width, outputs: 3 * width),
+                isFrozen: isFrozen),
+            ParameterDeclaration("in_proj_bias", [3 * width], .zeros, isFrozen: isFrozen),
             ParameterDeclaration(
-                "out_proj.weight", [width, width], ParameterDeclaration.glorot(inputs: width, outputs: width)),
-            ParameterDeclaration("out_proj.bias", [width], .zeros),
+                "out_proj.weight", [width, width], ParameterDeclaration.glorot(inputs: width, outputs: width),
+                isFrozen: isFrozen),
+            ParameterDeclaration("out_proj.bias", [width], .zeros, isFrozen: isFrozen),
         ]
+        guard let adapter else { return own }
+        return own
+            + adapter.ordered.flatMap {
+                adapter.adapter.declarations("\($0.rawValue).", inputs: width, outputs: width)
+            }
+    }
+
+    package func adapters(_ inputs: [Shape]) -> [AdapterPlace] {
+        guard let adapter else { return [] }
+        let width = inputs[0].sizes[1]
+        return adapter.ordered.enumerated().map { place, projection in
+            let block = projection.block
+            return AdapterPlace(
+                weight: block == nil ? 2 : 0, rows: (block ?? 0) * width..<((block ?? 0) + 1) * width,
+                down: 4 + 2 * place, up: 5 + 2 * place, scale: adapter.adapter.scale)
+        }
+    }
+
+    package var withoutAdapters: MultiHeadAttention {
+        var plain = self
+        plain.adapter = nil
+        return plain
     }
 
     package func operations(_ inputs: [Shape]) -> Int {
         let (queries, keys, width) = (inputs[0].sizes[0], inputs[inputs.count - 1].sizes[0], inputs[0].sizes[1])
-        return 4 * (queries + keys) * width * width + 4 * queries * keys * width
+        let changes = adapter?.ordered.map { projection in
+            let rows = projection == .query || projection == .output ? queries : keys
+            return adapter?.adapter.operations(rows: rows, inputs: width, outputs: width) ?? 0
+        }
+        return 4 * (queries + keys) * width * width + 4 * queries * keys * width + (changes?.reduce(0, +) ?? 0)
     }
 
     package func makeOperation(_ context: OperationContext) -> Operation { AttentionOperation(self, context) }
 }
 
-private final class AttentionOperation: Operation {
-    private let width: Int
-    private let headCount: Int
-    /// x to q, k, v; with a memory, x to q and the memory to k, v.
-    private let inProjections: [RowProjection]
-    private let outProjection: RowProjection
-    private let heads: AttentionHeads
-    private let rotary: RotaryTable?
-    /// What each in-projection gives, `[steps, outputs]`, and its gradient.
-    private let projected: [Slot]
-    private let projectedGradients: [Slot]
-    /// The probabilities, kept in training only.
-    private let probabilities: Slot?
-    private let inferenceProbabilities: FloatBuffer
-    /// What the heads give, side by side, and its gradient.
-    private let attended: Slot
-    private let attendedGradient: Slot
-    private let dropoutRate: Double
-    private let node: Int
-    private var mask = DropoutMask(rate: 0, key: 0)
-    private var firstExample = 0
-
-    init(_ layer: MultiHeadAttention, _ context: OperationContext) {
-        let (queries, width) = (context.outputShape.sizes[0], context.outputShape.sizes[1])
-        let keys = context.inputs[context.inputs.count - 1].shape.sizes[0]
-        let (parameters, gradients) = (context.parameters, context.gradients)
-        (self.width, headCount) = (width, layer.heads)
-        let parts = context.inputs.count == 1 ? [0..<3 * width] : [0..<width, width..<3 * width]
-        inProjections = parts.map { rows in
-            RowProjection(
-                weight: parameters[0].rows(rows, width: width), bias: parameters[1][rows],
-                gradients: context.isTraining ? [gradients[0].rows(rows, width: width), gradients[1][rows]] : [],
-                context)
+extension AttentionProjection {
+    /// Its rows' place in the weight of the in-projection, in widths; nil for the out-projection.
+    var block: Int? {
+        switch self {
+        case .query: 0
+        case .key: 1
+        case .value: 2
+        case .output: nil
         }
-        outProjection = RowProjection(
-            weight: parameters[2], bias: parameters[3], gradients: Array(gradients.dropFirst(2)), context)
-        dropoutRate = context.isTraining ? layer.dropout : 0
-        node = context.node
-        let headWidth = width / layer.heads
-        heads = AttentionHeads(
-            AttentionHeads.Sizes(
-                heads: layer.heads, headWidth: headWidth, queries: queries, keys: keys,
-                queryStride: parts[0].count, keyStride: parts[parts.count - 1].count),
-            isCausal: layer.isCausal, dropsOut: dropoutRate > 0, context)
-        rotary = layer.isRotary ? RotaryTable(steps: max(queries, keys), width: headWidth) : nil
-        func slots() -> [Slot] {
-            zip(context.inputs, parts).map { Slot(Shape([$0.shape.sizes[0], $1.count])) }
-        }
-        (projected, projectedGradients) = (slots(), slots())
-        probabilities = context.isTraining ? Slot(Shape([layer.heads, queries, keys])) : nil
-        inferenceProbabilities = FloatBuffer(count: context.isTraining ? 0 : heads.probabilityCount)
-        attended = Slot(context.outputShape)
-        attendedGradient = Slot(context.outputShape)
-        super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
-    }
-
-    override var readsInputs: Bool { true }
-    override var saved: [Slot] { projected + [attended] + (probabilities.map { [$0] } ?? []) }
-    override var backwardTemporaries: [Slot] { projectedGradients + [attendedGradient] }
-    override var readByClipping: [Slot] {
-        inputs + projectedGradients + [attended] + (outputGradient.map { [$0] } ?? [])
-    }
-    override var implementations: [String] {
-        inProjections.flatMap(\.implementations) + heads.implementations + outProjection.implementations
-    }
-
-    override func begin(_ step: Step) {
-        mask = step.dropoutMask(rate: dropoutRate, node: node)
-        firstExample = step.firstExample
-        for projection in inProjections { projection.begin() }
-        outProjection.begin()
-    }
-
-    override func forward(_ examples: Range<Int>) {
-        for (place, projection) in inProjections.enumerated() {
-            // q, k, v = x·w_inᵀ + bias_in
-            projection.forward(inputs[place].floats(examples), into: projected[place].floats(examples))
-        }
-        for example in examples {
-            let one = example..<example + 1
-            let (q, k, v) = headRows(projected, one, of: examples)
-            rotary?.turn(q.values, stride: q.stride, heads: headCount)
-            rotary?.turn(k.values, stride: k.stride, heads: headCount)
-            // The keys that exist; all without lengths.
-            let keySlot = inputs[inputs.count - 1]
-            heads.forward(
-                q, k, v, length: keySlot.lengths?[example] ?? keySlot.shape.sizes[0], dropout: dropout(of: example),
-                probabilities: probabilities?.values(one, of: examples) ?? inferenceProbabilities.floats,
-                into: attended.values(one, of: examples))
-        }
-        // y = c·w_outᵀ + bias_out
-        outProjection.forward(attended.floats(examples), into: output.floats(examples))
-    }
-
-    override func backward(_ examples: Range<Int>) {
-        backpropagate(examples)
-        guard let outputGradient else { return }
-        outProjection.addGradients(attended.floats(examples), outputGradient.floats(examples))
-        for (place, projection) in inProjections.enumerated() {
-            projection.addGradients(inputs[place].floats(examples), projectedGradients[place].floats(examples))
-        }
-    }
-
-    override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
-        backpropagate(examples)
-        guard let outputGradient else { return }
-        outProjection.addSquaredNorms(
-            attended.floats(examples), outputGradient.floats(examples), rowsPerExample: output.shape.sizes[0],
-            of: examples, to: patients)
-        for (place, projection) in inProjections.enumerated() {
-            projection.addSquaredNorms(
-                inputs[place].floats(examples), projectedGradients[place].floats(examples),
-                rowsPerExample: inputs[place].shape.sizes[0], of: examples, to: patients)
-        }
-    }
-
-    override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
-        guard let outputGradient else { return }
-        outProjection.addClipped(
-            attended.floats(examples), outputGradient.floats(examples), rowsPerExample: output.shape.sizes[0],
-            of: examples, patients)
-        for (place, projection) in inProjections.enumerated() {
-            projection.addClipped(
-                inputs[place].floats(examples), projectedGradients[place].floats(examples),
-                rowsPerExample: inputs[place].shape.sizes[0], of: examples, patients)
-        }
-    }
-
-    /// Writes the gradients of c, of q, k, v, and the wanted ones of the inputs.
-    private func backpropagate(_ examples: Range<Int>) {
-        guard let outputGradient, let probabilities else { return }
-        // y = c·w_outᵀ + bias_out: dc = dy·w_out
-        outProjection.backwardInput(outputGradient.floats(examples), into: attendedGradient.floats(examples))
-        for example in examples {
-            let one = example..<example + 1
-            // q and k are those that were turned
-            let (q, k, v) = headRows(projected, one, of: examples)
-            let (dq, dk, dv) = headRows(projectedGradients, one, of: examples)
-            heads.backward(
-                q, k, v, dropout: dropout(of: example), probabilities: probabilities.values(one, of: examples),
-                gradient: attendedGradient.values(one, of: examples), into: dq, dk, dv)
-            // turned by an angle: the gradient is turned back
-            rotary?.turnBack(dq.values, stride: dq.stride, heads: headCount)
-            rotary?.turnBack(dk.values, stride: dk.stride, heads: headCount)
-        }
-        for (place, projection) in inProjections.enumerated() {
-            // q, k, v = x·w_inᵀ + bias_in: dx = (dq, dk, dv)·w_in
-            guard let dx = inputGradients[place] else { continue }
-            projection.backwardInput(projectedGradients[place].floats(examples), into: dx.floats(examples))
-        }
-    }
-
-    /// q, k and v of one example: columns of what the in-projections give.
-    private func headRows(
-        _ slots: [Slot], _ one: Range<Int>, of part: Range<Int>
-    ) -> (q: HeadRows, k: HeadRows, v: HeadRows) {
-        let (first, last) = (slots[0].values(one, of: part), slots[slots.count - 1].values(one, of: part))
-        let (queryStride, keyStride) = (inProjections[0].outputs, inProjections[inProjections.count - 1].outputs)
-        // v are the last columns, k those before.
-        func columns(from start: Int) -> HeadRows { HeadRows(values: last[start..<last.count], stride: keyStride) }
-        return (
-            HeadRows(values: first, stride: queryStride), columns(from: keyStride - 2 * width),
-            columns(from: keyStride - width)
-        )
-    }
-
-    private func dropout(of example: Int) -> ExampleDropout? {
-        guard dropoutRate > 0 else { return nil }
-        return ExampleDropout(mask: mask, firstElement: (firstExample + example) * heads.probabilityCount)
     }
 }

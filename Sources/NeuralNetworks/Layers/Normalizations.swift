@@ -29,6 +29,7 @@ package struct LayerNorm: Layer {
 private final class LayerNormOperation: Operation {
     private let epsilon: Float
     private let parameters: [Floats]
+    /// Those of weight and bias; empty in inference, and where they are frozen.
     private let gradients: [Floats]
     /// Mean and 1/√(variance + ε) of each row.
     private let statistics: Slot
@@ -38,7 +39,7 @@ private final class LayerNormOperation: Operation {
     init(_ layer: LayerNorm, _ context: OperationContext) {
         epsilon = Float(layer.epsilon)
         parameters = context.parameters
-        gradients = context.gradients
+        gradients = [context.gradient(0), context.gradient(1)].compactMap(\.self)
         statistics = Slot(Shape([context.outputShape.count / context.parameters[0].count, 2]))
         kept = KeptGradients(count: 2 * context.parameters[0].count)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
@@ -60,11 +61,12 @@ private final class LayerNormOperation: Operation {
         // x̂ = (x − mean)/√(variance + ε), with g = dy·weight: dx = (g − mean(g) − x̂·mean(g·x̂))/√(variance + ε)
         Normalization.layerBackward(
             inputs[0].floats(examples), weight: parameters[0], statistics: statistics.floats(examples),
-            gradient: outputGradient.floats(examples), into: dx.floats(examples), weightGradient: gradients[0],
-            biasGradient: gradients[1])
+            gradient: outputGradient.floats(examples), into: dx.floats(examples), weightGradient: gradients.first,
+            biasGradient: gradients.last)
     }
 
     override func backwardPrivately(_ examples: Range<Int>, _ patients: Patients) {
+        guard !gradients.isEmpty else { return backward(examples) }
         guard let outputGradient, let dx = inputGradients[0] ?? discarded else { return }
         kept.collect(examples, patients) { own, gradient in
             let width = parameters[0].count
@@ -77,15 +79,15 @@ private final class LayerNormOperation: Operation {
     }
 
     override func addClipped(_ examples: Range<Int>, _ patients: Patients) {
-        kept.addClipped(examples, patients, to: gradients)
+        if !gradients.isEmpty { kept.addClipped(examples, patients, to: gradients) }
     }
 
     /// The kernel makes dx with the sums; where nobody wants it, it goes here.
     private lazy var discarded: Slot? = Slot(output.shape)
     override var backwardTemporaries: [Slot] {
-        [inputGradients[0] == nil ? discarded : nil, kept.slot].compactMap(\.self)
+        [inputGradients[0] == nil ? discarded : nil, gradients.isEmpty ? nil : kept.slot].compactMap(\.self)
     }
-    override var readByClipping: [Slot] { [kept.slot] }
+    override var readByClipping: [Slot] { gradients.isEmpty ? [] : [kept.slot] }
 }
 
 /// y = (x − mean)/√(variance + ε)·weight + bias, with the mean and variance of each group of channels.

@@ -1,40 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
-// The linear map of rows that layers with several of them are put together from, forward, backward and by patient.
+// The linear map of rows that layers are put together from, forward, backward and by patient.
 
 import Tensors
 
-/// z = x·wᵀ + bias for rows, with everything the backward direction needs.
+/// The tensors of one linear map.
+struct ProjectionTensors {
+    /// `[outputs, inputs]`.
+    var weight: Floats
+    /// `[outputs]`; nil: none.
+    var bias: Floats?
+    /// Where the gradients go; nil in inference, and where the map is frozen.
+    var weightGradient: Floats?
+    var biasGradient: Floats?
+}
+
+/// z = x·wᵀ + bias for rows, and what an adapter adds, with everything the backward direction needs.
 ///
-/// Shapes: x `[rows, inputs]`, w `[outputs, inputs]`, bias `[outputs]`, z `[rows, outputs]`.
+/// Shapes: x `[rows, inputs]`, w `[outputs, inputs]`, bias `[outputs]`, z `[rows, outputs]`; there are `rowsPerExample`
+/// rows for each of the examples that a call names.
 final class RowProjection {
     let inputs: Int
     let outputs: Int
-    private let weight: Floats
-    private let bias: Floats
-    /// Empty in inference.
-    private let gradients: [Floats]
+    private let rowsPerExample: Int
+    private let tensors: ProjectionTensors
+    private let adapter: AdapterBranch?
     private let forwardProduct: ProductFamily
     private let inputProduct: ProductFamily
+    private let addingInputProduct: ProductFamily
     private let weightProduct: ProductFamily
     private let norm: OuterProductNorm
     /// w as bfloat16, read by two products.
     private let weightCopy = Bfloat16Copy()
 
-    /// - Parameter gradients: Those of the weight and the bias; empty in inference.
-    init(weight: Floats, bias: Floats, gradients: [Floats], _ context: OperationContext) {
+    /// - Parameters:
+    ///   - appliesReLU: Whether z = max(0, …) at the end.
+    ///   - accumulates: Whether z += … instead of z = ….
+    init(
+        _ tensors: ProjectionTensors, inputs: Int, outputs: Int, rowsPerExample: Int, adapter: AdapterTensors? = nil,
+        appliesReLU: Bool = false, accumulates: Bool = false, _ context: OperationContext
+    ) {
+        precondition(
+            tensors.weight.count == outputs * inputs && tensors.bias?.count ?? outputs == outputs,
+            "a weight of \(tensors.weight.count) for \(outputs) outputs")
+        (self.inputs, self.outputs, self.rowsPerExample, self.tensors) = (inputs, outputs, rowsPerExample, tensors)
         let (scratch, kernels, precision) = (context.scratch, context.kernels, context.precision)
-        let (outputs, inputs) = (bias.count, weight.count / bias.count)
-        precondition(weight.count == outputs * inputs, "a weight of \(weight.count) for \(outputs) outputs")
-        (self.outputs, self.inputs) = (outputs, inputs)
-        (self.weight, self.bias, self.gradients) = (weight, bias, gradients)
+        self.adapter = adapter.map {
+            AdapterBranch(
+                $0, inputs: inputs, outputs: outputs, rowsPerExample: rowsPerExample, appliesReLU: appliesReLU, context)
+        }
+        // What is added last has the activation.
+        let (hasBias, fusesReLU) = (tensors.bias != nil, appliesReLU && adapter == nil)
         forwardProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
             var shape = ProductShape(m: rows, k: inputs, n: outputs)
-            (shape.transposesB, shape.hasBias) = (true, true)
+            (shape.transposesB, shape.hasBias, shape.appliesReLU) = (true, hasBias, fusesReLU)
+            shape.accumulates = accumulates
             return shape
         }
-        inputProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
-            ProductShape(m: rows, k: outputs, n: inputs)
+        func inputProduct(adds: Bool) -> ProductFamily {
+            ProductFamily(scratch: scratch, kernels: kernels, precision: precision) { rows in
+                var shape = ProductShape(m: rows, k: outputs, n: inputs)
+                shape.accumulates = adds
+                return shape
+            }
         }
+        (self.inputProduct, addingInputProduct) = (inputProduct(adds: false), inputProduct(adds: true))
         weightProduct = ProductFamily(scratch: scratch, kernels: kernels, precision: context.gradientPrecision) {
             rows in
             var shape = ProductShape(m: outputs, k: rows, n: inputs)
@@ -42,54 +71,84 @@ final class RowProjection {
             return shape
         }
         norm = OuterProductNorm(
-            inputWidth: inputs, outputWidth: outputs, hasBias: true, scratch: scratch, kernels: kernels)
+            inputWidth: inputs, outputWidth: outputs, hasBias: hasBias, scratch: scratch, kernels: kernels)
     }
 
+    /// Whether anything here has a gradient; else x and dz are not read after ``backwardInput(_:_:copy:into:adds:)``.
+    var isTrained: Bool { adapter != nil || tensors.weightGradient != nil }
+    /// To be listed under ``Operation/saved``.
+    var saved: [Slot] { adapter.map { [$0.hidden] } ?? [] }
+    /// To be listed under ``Operation/backwardTemporaries``.
+    var backwardTemporaries: [Slot] { adapter.map { [$0.hiddenGradient] } ?? [] }
+    /// To be listed under ``Operation/readByClipping``, beside x and dz.
+    var readByClipping: [Slot] { saved + backwardTemporaries }
     var implementations: [String] {
-        forwardProduct.implementations + inputProduct.implementations + weightProduct.implementations
-            + norm.implementations
+        forwardProduct.implementations + inputProduct.implementations + addingInputProduct.implementations
+            + weightProduct.implementations + norm.implementations + (adapter?.implementations ?? [])
     }
 
     /// Reads the parameters of a new step of training.
-    func begin() { weightCopy.expire() }
+    func begin() {
+        weightCopy.expire()
+        adapter?.begin()
+    }
 
-    func forward(_ x: Floats, into z: Floats) {
+    /// - Parameter copy: x as bfloat16, where several calls read it.
+    func forward(_ x: Floats, _ examples: Range<Int>, copy: Bfloat16Copy? = nil, into z: Floats) {
         // z[r,o] = Σᵢ x[r,i]·w[o,i] + bias[o]
-        forwardProduct(x.count / inputs).run(x, weight, copies: (nil, weightCopy), bias: bias, into: z)
+        forwardProduct(examples.count * rowsPerExample).run(
+            x, tensors.weight, copies: (copy, weightCopy), bias: tensors.bias, into: z)
+        adapter?.forward(x, examples, copy, into: z)
     }
 
-    func backwardInput(_ dz: Floats, into dx: Floats) {
-        // z[r,o] = Σᵢ x[r,i]·w[o,i] + …: dx[r,i] = Σₒ dz[r,o]·w[o,i]
-        inputProduct(dz.count / outputs).run(dz, weight, copies: (nil, weightCopy), into: dx)
-    }
-
-    func addGradients(_ x: Floats, _ dz: Floats) {
-        guard gradients.count == 2 else { return }
-        // z[r,o] = Σᵢ x[r,i]·w[o,i] + bias[o]: dw[o,i] += Σᵣ dz[r,o]·x[r,i], dbias[o] += Σᵣ dz[r,o]
-        weightProduct(dz.count / outputs).run(dz, x, into: gradients[0])
-        addColumnSums(of: dz, to: gradients[1])
-    }
-
-    /// Adds ‖dw‖² + ‖dbias‖² of each patient of a part of the share.
-    ///
-    /// Shapes: x and dz hold `rowsPerExample` rows for each example of the part.
-    func addSquaredNorms(
-        _ x: Floats, _ dz: Floats, rowsPerExample: Int, of part: Range<Int>, to patients: Patients
+    /// Writes dx where it is wanted, or adds to it; comes before the other steps of the backward direction.
+    func backwardInput(
+        _ dz: Floats, _ examples: Range<Int>, copy: Bfloat16Copy? = nil, into dx: Floats?, adds: Bool = false
     ) {
-        for patient in patients.within(part) {
+        if let dx {
+            // z[r,o] = Σᵢ x[r,i]·w[o,i] + …: dx[r,i] = Σₒ dz[r,o]·w[o,i]
+            (adds ? addingInputProduct : inputProduct)(examples.count * rowsPerExample).run(
+                dz, tensors.weight, copies: (copy, weightCopy), into: dx)
+        }
+        adapter?.backward(dz, examples, copy, addingTo: dx)
+    }
+
+    func addGradients(
+        _ x: Floats, _ dz: Floats, _ examples: Range<Int>,
+        copies: (x: Bfloat16Copy?, dz: Bfloat16Copy?) = (nil, nil)
+    ) {
+        // z[r,o] = … + bias[o]: dbias[o] += Σᵣ dz[r,o]
+        if let biasGradient = tensors.biasGradient { addColumnSums(of: dz, to: biasGradient) }
+        if let weightGradient = tensors.weightGradient {
+            // z[r,o] = Σᵢ x[r,i]·w[o,i] + …: dw[o,i] += Σᵣ dz[r,o]·x[r,i]
+            weightProduct(examples.count * rowsPerExample).run(
+                dz, x, copies: (copies.dz, copies.x), into: weightGradient)
+        }
+        adapter?.addGradients(x, dz, examples, copies: copies)
+    }
+
+    /// Adds ‖dw‖² + ‖dbias‖², where they are trained, and those of the adapter, of each patient within `examples`.
+    func addSquaredNorms(_ x: Floats, _ dz: Floats, _ examples: Range<Int>, to patients: Patients) {
+        adapter?.addSquaredNorms(x, dz, examples, to: patients)
+        guard tensors.weightGradient != nil else { return }
+        for patient in patients.within(examples) {
             let own = patients.examples[patient]
-            let first = (own.lowerBound - part.lowerBound) * rowsPerExample
+            let first = (own.lowerBound - examples.lowerBound) * rowsPerExample
             let rows = first..<first + own.count * rowsPerExample
             patients.add(
                 norm(x.rows(rows, width: inputs), dz.rows(rows, width: outputs), rows: rows.count), to: patient)
         }
     }
 
-    /// Adds Σ factor·gradient; scales `dz` by the factors.
+    /// Adds Σ factor·gradient; scales `dz` by the factors, so that its copy is no longer good.
     func addClipped(
-        _ x: Floats, _ dz: Floats, rowsPerExample: Int, of part: Range<Int>, _ patients: Patients
+        _ x: Floats, _ dz: Floats, _ examples: Range<Int>, _ patients: Patients,
+        copies: (x: Bfloat16Copy?, dz: Bfloat16Copy?) = (nil, nil)
     ) {
-        patients.scale(dz, rowsPerExample: rowsPerExample, width: outputs, of: part)
-        addGradients(x, dz)
+        guard isTrained else { return }
+        patients.scale(dz, rowsPerExample: rowsPerExample, width: outputs, of: examples)
+        copies.dz?.expire()
+        adapter?.scale(examples, patients)
+        addGradients(x, dz, examples, copies: copies)
     }
 }

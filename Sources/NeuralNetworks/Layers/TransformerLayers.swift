@@ -7,7 +7,8 @@ package import Tensors
 ///
 /// Normalised after the sum: x ← norm1(x + attention x), x ← norm2(x + linear2(f(linear1 x))); before: x ← x +
 /// attention(norm1 x), x ← x + linear2(f(linear1(norm2 x))). Dropout acts on the probabilities, on f, and on what is added
-/// to x.
+/// to x. With an adapter, only the adapters of the attention are trained; the rest of the block is frozen, as in Hu et al.
+/// 2021, section 4.2 (arXiv:2106.09685).
 ///
 /// Shapes: x `[time, width]` before and after. Names are those of torch.nn.TransformerEncoderLayer.
 /// Source: Vaswani et al. 2017, section 3.1 (arXiv:1706.03762); normalised first: Xiong et al. 2020, figure 1
@@ -23,10 +24,13 @@ package struct TransformerEncoderLayer: Block {
     package var isCausal: Bool
     package var isRotary: Bool
     package var epsilon: Double
+    /// On the attention; everything else of the block is frozen with it.
+    package var adapter: AttentionAdapter?
 
     package init(
         heads: Int, feedForward: Int, activation: ActivationFunction = .relu, dropout: Double = 0,
-        normalizesFirst: Bool = false, causal: Bool = false, rotary: Bool = false, epsilon: Double = 1e-5
+        normalizesFirst: Bool = false, causal: Bool = false, rotary: Bool = false, epsilon: Double = 1e-5,
+        adapter: AttentionAdapter? = nil
     ) {
         self.heads = heads
         self.feedForward = feedForward
@@ -36,13 +40,16 @@ package struct TransformerEncoderLayer: Block {
         isCausal = causal
         isRotary = rotary
         self.epsilon = epsilon
+        self.adapter = adapter
     }
 
     package func build(_ builder: inout GraphBuilder, name: String, inputs: [Int]) throws(ShapeError) -> Int {
         guard inputs.count == 1 else { throw ShapeError(name, "\(Self.kind) takes one input, not \(inputs.count)") }
         var sublayers = Sublayers(
-            builder, name, dropout: dropout, normalizesFirst: normalizesFirst, epsilon: epsilon)
-        let attention = MultiHeadAttention(heads, causal: isCausal, rotary: isRotary, dropout: dropout)
+            builder, name, dropout: dropout, normalizesFirst: normalizesFirst, epsilon: epsilon,
+            isFrozen: adapter != nil)
+        let attention = MultiHeadAttention(
+            heads, causal: isCausal, rotary: isRotary, dropout: dropout, adapter: adapter)
         var x = try sublayers.attention("self_attn", attention, inputs[0])
         x = try sublayers.feedForward(x, units: feedForward, activation)
         builder = sublayers.builder
@@ -50,7 +57,8 @@ package struct TransformerEncoderLayer: Block {
     }
 }
 
-/// Causal self-attention, attention to a memory, and two dense layers, each around a residual connection.
+/// Causal self-attention, attention to a memory, and two dense layers, each around a residual connection. With an
+/// adapter, which both attentions then have, the rest of the block is frozen.
 ///
 /// Shapes: the inputs are x `[time, width]` and the memory `[steps, width]`; the output is as x. Names are those of
 /// torch.nn.TransformerDecoderLayer: self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3.
@@ -65,11 +73,13 @@ package struct TransformerDecoderLayer: Block {
     package var normalizesFirst: Bool
     package var isRotary: Bool
     package var epsilon: Double
+    /// On the attention; everything else of the block is frozen with it.
+    package var adapter: AttentionAdapter?
 
     /// - Parameter rotary: Whether the self-attention has rotary positions.
     package init(
         heads: Int, feedForward: Int, activation: ActivationFunction = .relu, dropout: Double = 0,
-        normalizesFirst: Bool = false, rotary: Bool = false, epsilon: Double = 1e-5
+        normalizesFirst: Bool = false, rotary: Bool = false, epsilon: Double = 1e-5, adapter: AttentionAdapter? = nil
     ) {
         self.heads = heads
         self.feedForward = feedForward
@@ -78,6 +88,7 @@ package struct TransformerDecoderLayer: Block {
         self.normalizesFirst = normalizesFirst
         isRotary = rotary
         self.epsilon = epsilon
+        self.adapter = adapter
     }
 
     package func build(_ builder: inout GraphBuilder, name: String, inputs: [Int]) throws(ShapeError) -> Int {
@@ -85,13 +96,31 @@ package struct TransformerDecoderLayer: Block {
             throw ShapeError(name, "\(Self.kind) takes an input and a memory, not \(inputs.count) inputs")
         }
         var sublayers = Sublayers(
-            builder, name, dropout: dropout, normalizesFirst: normalizesFirst, epsilon: epsilon)
-        let own = MultiHeadAttention(heads, causal: true, rotary: isRotary, dropout: dropout)
+            builder, name, dropout: dropout, normalizesFirst: normalizesFirst, epsilon: epsilon,
+            isFrozen: adapter != nil)
+        let own = MultiHeadAttention(heads, causal: true, rotary: isRotary, dropout: dropout, adapter: adapter)
         var x = try sublayers.attention("self_attn", own, inputs[0])
-        x = try sublayers.attention("multihead_attn", MultiHeadAttention(heads, dropout: dropout), x, memory: inputs[1])
+        let other = MultiHeadAttention(heads, dropout: dropout, adapter: adapter)
+        x = try sublayers.attention("multihead_attn", other, x, memory: inputs[1])
         x = try sublayers.feedForward(x, units: feedForward, activation)
         builder = sublayers.builder
         return x
+    }
+}
+
+extension TransformerEncoderLayer {
+    package var withoutAdapters: TransformerEncoderLayer {
+        var plain = self
+        plain.adapter = nil
+        return plain
+    }
+}
+
+extension TransformerDecoderLayer {
+    package var withoutAdapters: TransformerDecoderLayer {
+        var plain = self
+        plain.adapter = nil
+        return plain
     }
 }
 
@@ -117,7 +146,17 @@ package struct TransformerEncoder: Block {
         }
         var x = inputs[0]
         for place in 0..<layers { x = try layer.build(&builder, name: "\(name).layers.\(place)", inputs: [x]) }
-        return hasFinalNorm ? try builder.add("\(name).norm", LayerNorm(epsilon: layer.epsilon), x) : x
+        guard hasFinalNorm else { return x }
+        return try builder.add(
+            "\(name).norm", LayerNorm(epsilon: layer.epsilon), inputs: [x], isFrozen: layer.adapter != nil)
+    }
+}
+
+extension TransformerEncoder {
+    package var withoutAdapters: TransformerEncoder {
+        var plain = self
+        plain.layer = layer.withoutAdapters
+        return plain
     }
 }
 
@@ -128,14 +167,20 @@ private struct Sublayers {
     private let dropout: Double
     private let normalizesFirst: Bool
     private let epsilon: Double
+    /// Whether all but the adapters of attention is frozen.
+    private let isFrozen: Bool
     private var count = 0
 
-    init(_ builder: GraphBuilder, _ name: String, dropout: Double, normalizesFirst: Bool, epsilon: Double) {
+    init(
+        _ builder: GraphBuilder, _ name: String, dropout: Double, normalizesFirst: Bool, epsilon: Double,
+        isFrozen: Bool
+    ) {
         self.builder = builder
         self.name = name
         self.dropout = dropout
         self.normalizesFirst = normalizesFirst
         self.epsilon = epsilon
+        self.isFrozen = isFrozen
     }
 
     mutating func attention(
@@ -149,9 +194,10 @@ private struct Sublayers {
     mutating func feedForward(_ x: Int, units: Int, _ activation: ActivationFunction) throws(ShapeError) -> Int {
         var edge = try begin(x)
         let width = builder.shape(of: x).sizes[1]
-        edge = try builder.add("\(name).linear1", Dense(units, activation: activation), edge)
+        edge = try builder.add(
+            "\(name).linear1", Dense(units, activation: activation), inputs: [edge], isFrozen: isFrozen)
         edge = try drop("dropout", edge)
-        edge = try builder.add("\(name).linear2", Dense(width), edge)
+        edge = try builder.add("\(name).linear2", Dense(width), inputs: [edge], isFrozen: isFrozen)
         return try end(x, edge)
     }
 
@@ -168,7 +214,7 @@ private struct Sublayers {
     }
 
     private mutating func norm(_ x: Int) throws(ShapeError) -> Int {
-        try builder.add("\(name).norm\(count)", LayerNorm(epsilon: epsilon), x)
+        try builder.add("\(name).norm\(count)", LayerNorm(epsilon: epsilon), inputs: [x], isFrozen: isFrozen)
     }
 
     private mutating func drop(_ dropoutName: String, _ x: Int) throws(ShapeError) -> Int {

@@ -24,6 +24,20 @@ extension MultiHeadAttention: StudyElement {
         fields.flag("causal", &isCausal)
         fields.flag("rotary", &isRotary)
         fields.decimal("dropout", &dropout, dropoutRange)
+        fields.group("adapter", &adapter)
+    }
+}
+
+extension AttentionAdapter: FieldGroup {
+    package init() { self.init(rank: 0, alpha: 0) }
+
+    package mutating func visit(_ fields: inout some FieldVisitor) {
+        adapter.visit(&fields)
+        for projection in AttentionProjection.allCases {
+            var isAdapted = projections.contains(projection)
+            fields.flag(projection.rawValue, &isAdapted)
+            if isAdapted { projections.insert(projection) } else { projections.remove(projection) }
+        }
     }
 }
 
@@ -39,6 +53,7 @@ extension TransformerEncoderLayer: StudyElement {
         fields.flag("causal", &isCausal)
         fields.flag("rotary", &isRotary)
         fields.decimal("epsilon", &epsilon, epsilonRange)
+        fields.group("adapter", &adapter)
     }
 }
 
@@ -56,6 +71,7 @@ extension TransformerDecoderLayer: StudyElement {
         fields.flag("normalizesFirst", &normalizesFirst)
         fields.flag("rotary", &isRotary)
         fields.decimal("epsilon", &epsilon, epsilonRange)
+        fields.group("adapter", &adapter)
     }
 }
 

@@ -36,6 +36,18 @@ package protocol FieldVisitor {
     /// One of several words.
     mutating func word<Word: CaseIterable & RawRepresentable>(_ name: String, _ value: inout Word)
     where Word.RawValue == String
+
+    /// Fields of their own under one name, or none. Where there are none, nothing is written.
+    mutating func group<Group: FieldGroup>(_ name: String, _ value: inout Group?)
+}
+
+/// Several fields that a layer has together or not at all.
+package protocol FieldGroup: Hashable, Sendable {
+    /// The defaults; what is required has a value that no check accepts.
+    init()
+
+    /// Names every field to the visitor, in the order of the documentation.
+    mutating func visit(_ fields: inout some FieldVisitor)
 }
 
 extension FieldVisitor {

@@ -12,6 +12,20 @@ extension Dense: StudyElement {
         fields.integer("units", &units, 1...ModelSpecification.largestWidth, .required)
         fields.activation("activation", &activation)
         fields.flag("bias", &hasBias)
+        fields.group("adapter", &adapter)
+    }
+}
+
+extension Adapter: FieldGroup {
+    /// Sizes of adapters.
+    static let rankRange = 1...65_536
+    static let alphaRange = 1e-6...1e6
+
+    package init() { self.init(rank: 0, alpha: 0) }
+
+    package mutating func visit(_ fields: inout some FieldVisitor) {
+        fields.integer("rank", &rank, Self.rankRange, .required)
+        fields.decimal("alpha", &alpha, Self.alphaRange, .required)
     }
 }
 

@@ -17,6 +17,10 @@ package struct ModelSummary: Hashable, Sendable, Codable {
         /// The sizes of one example's output.
         package let shape: [Int]
         package let parameters: Int
+        /// Those of adapters among them.
+        package let adapterParameters: Int
+        /// Those that an optimiser moves among them.
+        package let trainedParameters: Int
         /// Multiplications and additions of one example, forward, those of large products.
         package let operations: Int
     }
@@ -24,8 +28,10 @@ package struct ModelSummary: Hashable, Sendable, Codable {
     package let inputs: [Input]
     package let rows: [Row]
     package let parameters: Int
-    /// Those that an optimiser moves; running statistics are not.
+    /// Those that an optimiser moves; running statistics and frozen ones are not.
     package let trainedParameters: Int
+    /// Those of adapters.
+    package let adapterParameters: Int
     /// Multiplications and additions of one example, forward.
     package let operations: Int
     package let batchSize: Int
@@ -48,7 +54,8 @@ package struct ModelSummary: Hashable, Sendable, Codable {
         batchSize: Int = 1
     ) throws(ModelError) {
         let assembly = try specification.assembly(features: features)
-        let (graph, first) = (assembly.graph, assembly.graph.inputShapes.count)
+        let graph = assembly.graph.applying(layerRates)
+        let first = graph.inputShapes.count
         let names = specification.inputs.isEmpty ? [ModelInput.defaultName] : specification.inputs.map(\.name)
         inputs = zip(names, graph.inputShapes).map { name, shape in
             Input(name: name, shape: shape.sizes, holdsTokens: shape.holdsTokens)
@@ -58,14 +65,20 @@ package struct ModelSummary: Hashable, Sendable, Codable {
             let operations = nodes.map { node in
                 graph.nodes[node].layer.operations(graph.nodes[node].inputs.map { graph.shapes[$0] })
             }
+            let places = nodes.flatMap { graph.slicesOfNode[$0] }
+            func count(_ isCounted: (Int) -> Bool) -> Int {
+                places.filter(isCounted).reduce(0) { $0 + graph.slices[$1].count }
+            }
             return Row(
                 name: specification.name(ofElement: index), kind: specification.elements[index].content.studyKind,
                 shape: graph.shapes[first + nodes.upperBound - 1].sizes,
-                parameters: nodes.flatMap { graph.slicesOfNode[$0] }.reduce(0) { $0 + graph.slices[$1].count },
+                parameters: count { _ in true }, adapterParameters: count { graph.slices[$0].isAdapter },
+                trainedParameters: count { graph.isTrained(graph.slices[$0]) },
                 operations: operations.reduce(0, +))
         }
         parameters = graph.parameterCount
-        trainedParameters = graph.applying(layerRates).trainedRanges.reduce(0) { $0 + $1.count }
+        trainedParameters = graph.trainedRanges.reduce(0) { $0 + $1.count }
+        adapterParameters = rows.reduce(0) { $0 + $1.adapterParameters }
         operations = graph.operations
         self.batchSize = batchSize
         let floatBytes = MemoryLayout<Float>.stride
@@ -77,12 +90,12 @@ package struct ModelSummary: Hashable, Sendable, Codable {
 
     /// The rows as a table for people, with the totals below.
     package var table: String {
-        let header = ["layer", "kind", "output", "parameters", "operations"]
+        // Where every layer is trained, saying so would only widen the table.
+        let showsTrained = adapterParameters > 0
+        let header = ["layer", "kind", "output", "parameters"] + (showsTrained ? ["trained"] : []) + ["operations"]
         let cells = rows.map { row in
-            [
-                row.name, row.kind, Shape(row.shape).description, Self.grouped(row.parameters),
-                Self.grouped(row.operations),
-            ]
+            [row.name, row.kind, Shape(row.shape).description, Self.grouped(row.parameters)]
+                + (showsTrained ? [Self.grouped(row.trainedParameters)] : []) + [Self.grouped(row.operations)]
         }
         let widths = header.indices.map { column in
             ([header] + cells).map { $0[column].count }.max() ?? 0
@@ -100,12 +113,16 @@ package struct ModelSummary: Hashable, Sendable, Codable {
     private var totals: String {
         """
 
-        \(Self.grouped(parameters)) parameters, \(Self.grouped(trainedParameters)) of them trained
+        \(Self.grouped(parameters)) parameters, \(Self.grouped(trainedParameters)) of them trained\(adapters)
         \(Self.grouped(operations)) operations for one example, \(Self.grouped(trainingOperations)) in training
         \(Self.grouped(stateBytes)) bytes of parameters, gradient and optimiser state
         about \(Self.grouped(activationBytes)) bytes of activations for a batch of \(batchSize)
 
         """
+    }
+
+    private var adapters: String {
+        adapterParameters > 0 ? ", \(Self.grouped(adapterParameters)) in adapters" : ""
     }
 
     /// 11,689,512.

@@ -54,4 +54,10 @@ struct RangeCheck: FieldVisitor {
 
     mutating func word<Word: CaseIterable & RawRepresentable>(_ name: String, _ value: inout Word)
     where Word.RawValue == String {}
+
+    mutating func group<Group: FieldGroup>(_ name: String, _ value: inout Group?) {
+        var own = RangeCheck()
+        value?.visit(&own)
+        if let (field, range) = own.problem { check("\(name).\(field)", false, range) }
+    }
 }

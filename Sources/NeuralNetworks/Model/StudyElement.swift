@@ -17,6 +17,13 @@ package protocol StudyElement: Hashable, Sendable {
     ///
     /// - Throws: ``ShapeError`` that names the layer that does not fit.
     func add(to builder: inout GraphBuilder, name: String, inputs: [Int]) throws(ShapeError) -> Int
+
+    /// The same element without adapters.
+    var withoutAdapters: Self { get }
+}
+
+extension StudyElement {
+    package var withoutAdapters: Self { self }
 }
 
 extension StudyElement where Self: Layer {

@@ -50,9 +50,15 @@ import Testing
           - embedding: {vocabulary: 50, width: 8}
             from: notes
           - sinusoidalPositions
-          - multiHeadAttention: {heads: 2, causal: true, rotary: true, dropout: 0.1}
+          - multiHeadAttention: {heads: 2, causal: true, rotary: true, dropout: 0.1, adapter: {rank: 1, alpha: 0.5}}
           - transformerEncoderLayer: {heads: 2, feedForward: 16, activation: gelu, normalizesFirst: true}
-          - transformerEncoder: {layers: 2, heads: 2, feedForward: 16, finalNorm: true, epsilon: 1e-6}
+          - transformerEncoder:
+              layers: 2
+              heads: 2
+              feedForward: 16
+              finalNorm: true
+              epsilon: 1e-6
+              adapter: {rank: 2, alpha: 8, query: false, output: true}
             name: encoded
           - channelsLast:
             from: image
@@ -67,7 +73,7 @@ import Testing
             from: [patient, other]
           - subtract:
             from: ["10", other]
-          - dense: {units: 2}
+          - dense: {units: 2, adapter: {rank: 2, alpha: 4}}
         """,
         """
         inputs: {signal: {shape: [2, 64]}}
@@ -182,6 +188,28 @@ import Testing
         #expect(try Self.model(document) == model)
     }
 
+    @Test func adaptersInDocumentsAreThoseInSwift() throws {
+        let document = """
+            inputs: {steps: {shape: [6, 8]}}
+            layers:
+              - multiHeadAttention: {heads: 2, adapter: {rank: 2, alpha: 4}}
+              - transformerEncoderLayer: {heads: 2, feedForward: 8, adapter: {rank: 3, alpha: 1, value: false, key: true}}
+              - transformerEncoderLayer: {heads: 2, feedForward: 8, adapter: none}
+              - dense: {units: 4, adapter: {alpha: 16, rank: 1}}
+            """
+        let model = ModelSpecification(inputs: [.values("steps", [6, 8])]) {
+            MultiHeadAttention(2, adapter: AttentionAdapter(rank: 2, alpha: 4))
+            TransformerEncoderLayer(
+                heads: 2, feedForward: 8, adapter: AttentionAdapter(rank: 3, alpha: 1, projections: [.query, .key]))
+            TransformerEncoderLayer(heads: 2, feedForward: 8)
+            Dense(4, adapter: Adapter(rank: 1, alpha: 16))
+        }
+        #expect(try Self.model(document) == model)
+        let canonical = String(decoding: model.canonicalValue.bytes, as: UTF8.self)
+        #expect(canonical.contains(#"{"dense":{"activation":"linear","adapter":{"alpha":"16","rank":1},"bias":"true""#))
+        #expect(canonical.split(separator: "adapter").count == 4)
+    }
+
     @Test func layersWithoutNamesAreNamedByTheirPlace() throws {
         let model = try Self.model("layers: [dense: {units: 8, activation: relu}, dense: {units: 1}]", features: 3)
         #expect(model == ModelSpecification(layers: [Dense(8, activation: Activation.choices[1]), Dense(1)]))
@@ -219,6 +247,22 @@ import Testing
         Refusal(
             "- dense: {units: 3, activation: {relu: {slope: 1}}}", "layers[0].dense.activation.relu",
             "has an unknown key", "known keys: "),
+        Refusal(
+            "- dense: {units: 3, adapter: {alpha: 1}}", "layers[0].dense.adapter", "lacks the key `rank`", "add `rank:`"
+        ),
+        Refusal(
+            "- dense: {units: 3, adapter: {rank: 0, alpha: 1}}", "layers[0].dense.adapter.rank", "is out of range",
+            "from 1 to 65536"),
+        Refusal(
+            "- dense: {units: 3, adapter: {rank: 1, alpha: 0}}", "layers[0].dense.adapter.alpha", "is out of range",
+            "from 1e-6"),
+        Refusal(
+            "- dense: {units: 3, adapter: {rank: 1, alpha: 1, query: true}}", "layers[0].dense.adapter",
+            "has an unknown key", "known keys: rank, alpha"),
+        Refusal("- dense: {units: 3, adapter: 4}", "layers[0].dense.adapter", "must be a mapping", "rank, alpha"),
+        Refusal(
+            "- dense: {units: 3, adapter: {rank: 4, alpha: 1}}", "layers[0]", "does not fit",
+            "layer 0 (dense) does not fit: the adapter has the rank 4"),
         Refusal("- conv2D: {filters: 4, kernel: [3, 3, 3]}", "layers[0].conv2D.kernel", "has 3 sizes", "a list of 2"),
         Refusal("- conv2D: {filters: 4, kernel: 0}", "layers[0].conv2D.kernel", "is out of range", "from 1 to 1024"),
         Refusal(
