@@ -75,6 +75,11 @@ let package = Package(
         .target(
             name: "Federation", dependencies: [crypto, "NeuralNetworks", "Randomness", "RingArithmetic"],
             swiftSettings: pure),
+        .target(
+            name: "SecureAggregation",
+            dependencies: [crypto, "Federation", "Kernels", "Randomness", "RingArithmetic", "TransparencyLog"],
+            swiftSettings: pure),
+        .target(name: "TransparencyLog", dependencies: [crypto, "Federation"], swiftSettings: pure),
         // Edges
         .target(
             name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels", "Randomness"], swiftSettings: shared),
@@ -202,6 +207,12 @@ let package = Package(
         .testTarget(
             name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
         .testTarget(
+            name: "SecureAggregationTests",
+            dependencies: [
+                crypto, "Federation", "Randomness", "RingArithmetic", "SecureAggregation", "TransparencyLog",
+            ],
+            swiftSettings: shared),
+        .testTarget(
             name: "ServiceTests",
             dependencies: [
                 "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", crypto, "Enrolment",
@@ -226,6 +237,9 @@ let package = Package(
             name: "TelemetryTests", dependencies: ["AggregatorService", coreMetrics, "SiteService", "Telemetry"],
             swiftSettings: shared),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
+        .testTarget(
+            name: "TransparencyLogTests", dependencies: [crypto, "Federation", "TransparencyLog"],
+            swiftSettings: shared),
         .target(
             name: "TestSupport", dependencies: [crypto, swiftASN1, x509], path: "Tests/TestSupport",
             swiftSettings: shared),
