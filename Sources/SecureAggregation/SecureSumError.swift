@@ -15,8 +15,6 @@ package enum SecureSumError: Error, Hashable, Sendable {
     case otherContext
     /// A dealer's header or envelope is bad; the code goes into the acknowledgement.
     case badDeal(DealAcknowledgement.Complaint.Code)
-    /// A release has not exactly the items that the set asks of its sender.
-    case wrongItems
 
     // Rosters
 
@@ -52,4 +50,6 @@ package enum SecureSumError: Error, Hashable, Sendable {
     case secondManifest
     /// A second set in one context.
     case secondSet
+    /// For another set than the one at hand.
+    case otherSet
 }

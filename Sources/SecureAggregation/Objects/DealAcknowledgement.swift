@@ -52,13 +52,14 @@ package struct DealAcknowledgement: SignedObject {
     package var signature: [UInt8]
 
     package init(
-        context: Digest, site: Position, accepted: PositionSet, complaints: [Complaint], signature: [UInt8] = []
-    ) {
+        context: Digest, site: Position, accepted: PositionSet, complaints: [Complaint], signedBy key: StatementKey
+    ) throws(SecureSumError) {
         self.context = context
         self.site = site
         self.accepted = accepted
         self.complaints = complaints
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     package var signedBytes: [UInt8] {

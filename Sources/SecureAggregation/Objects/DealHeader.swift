@@ -25,15 +25,16 @@ package struct DealHeader: SignedObject {
 
     package init(
         context: Digest, dealer: Position, selfCommitment: Digest, pairCommitments: [Digest], envelopeHashes: [Digest],
-        shareRoots: [Digest], signature: [UInt8] = []
-    ) {
+        shareRoots: [Digest], signedBy key: StatementKey
+    ) throws(SecureSumError) {
         self.context = context
         self.dealer = dealer
         self.selfCommitment = selfCommitment
         self.pairCommitments = pairCommitments
         self.envelopeHashes = envelopeHashes
         self.shareRoots = shareRoots
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     /// SHA-256 of all bytes, the signature included: what acknowledgements and the manifest name.

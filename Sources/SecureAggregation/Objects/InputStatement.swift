@@ -19,14 +19,15 @@ package struct InputStatement: SignedObject {
     package var signature: [UInt8]
 
     package init(
-        context: Digest, manifest: Digest, site: Position, entries: UInt64, root: Digest, signature: [UInt8] = []
-    ) {
+        context: Digest, manifest: Digest, site: Position, entries: UInt64, root: Digest, signedBy key: StatementKey
+    ) throws(SecureSumError) {
         self.context = context
         self.manifest = manifest
         self.site = site
         self.entries = entries
         self.root = root
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     /// SHA-256 of all bytes, the signature included: what a receipt names.

@@ -18,12 +18,15 @@ package struct Manifest: SignedObject {
     package var signature: [UInt8]
 
     /// - Precondition: one header for each dealer.
-    package init(context: Digest, dealers: PositionSet, headers: [Digest], signature: [UInt8] = []) {
+    package init(context: Digest, dealers: PositionSet, headers: [Digest], signedBy key: StatementKey)
+        throws(SecureSumError)
+    {
         precondition(headers.count == dealers.count, "one header for each dealer")
         self.context = context
         self.dealers = dealers
         self.headers = headers
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     /// SHA-256 of the bytes before the signature: what inputs and sets are bound to.

@@ -17,12 +17,15 @@ package struct RoundResult: SignedObject {
     package var nextModel: Digest?
     package var signature: [UInt8]
 
-    package init(context: Digest, set: Digest, sum: Digest, nextModel: Digest?, signature: [UInt8] = []) {
+    package init(context: Digest, set: Digest, sum: Digest, nextModel: Digest?, signedBy key: StatementKey)
+        throws(SecureSumError)
+    {
         self.context = context
         self.set = set
         self.sum = sum
         self.nextModel = nextModel
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     package var signedBytes: [UInt8] {
@@ -56,10 +59,11 @@ package struct UploadReceipt: SignedObject {
     package var input: Digest
     package var signature: [UInt8]
 
-    package init(context: Digest, input: Digest, signature: [UInt8] = []) {
+    package init(context: Digest, input: Digest, signedBy key: StatementKey) throws(SecureSumError) {
         self.context = context
         self.input = input
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     package var signedBytes: [UInt8] {

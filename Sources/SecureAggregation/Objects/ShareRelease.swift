@@ -33,12 +33,15 @@ package struct ShareRelease: SignedObject {
     package var items: [Item]
     package var signature: [UInt8]
 
-    package init(context: Digest, set: Digest, site: Position, items: [Item], signature: [UInt8] = []) {
+    package init(context: Digest, set: Digest, site: Position, items: [Item], signedBy key: StatementKey)
+        throws(SecureSumError)
+    {
         self.context = context
         self.set = set
         self.site = site
         self.items = items
-        self.signature = signature
+        signature = []
+        self = try signed(by: key)
     }
 
     package var signedBytes: [UInt8] {

@@ -10,20 +10,17 @@ package typealias Position = Int
 package protocol SignedObject: Hashable, Sendable {
     /// Everything that is signed, label first.
     var signedBytes: [UInt8] { get }
-    /// 64 bytes; none in an object that nobody has signed yet.
+    /// 64 bytes.
     var signature: [UInt8] { get set }
 }
 
 extension SignedObject {
     /// What is sent and stored: ``signedBytes`` and the signature.
-    ///
-    /// - Precondition: it is signed.
-    package var bytes: [UInt8] {
-        precondition(signature.count == Signature.byteCount, "an object is signed before it is written")
-        return signedBytes + signature
-    }
+    package var bytes: [UInt8] { signedBytes + signature }
 
     /// The same with a signature of `key`. Ed25519 is deterministic: signed again, it has the same bytes.
+    ///
+    /// - Throws: `.cryptographyFailed`.
     package func signed(by key: StatementKey) throws(SecureSumError) -> Self {
         var object = self
         object.signature = try Signature.make(key, signedBytes)

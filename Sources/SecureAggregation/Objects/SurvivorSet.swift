@@ -76,7 +76,7 @@ package struct SetProposal: Hashable, Sendable {
         key.verifies(signature, of: Self.message(set), domain: "")
     }
 
-    package var bytes: [UInt8] { set.bytes + signature }
+    package var bytes: [UInt8] { self.set.bytes + signature }
 
     /// - Throws: `.malformed`.
     package init(bytes: [UInt8], rosterCount: Int) throws(SecureSumError) {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who spoiled a sum, with what proves it to somebody who was not there.
+
+package import Federation
+
+/// A site that did not keep to the protocol, provably.
+package enum Blame: Hashable, Sendable {
+    /// Signed a release without exactly the items of the set, or with one that is not under the dealer's root.
+    case responder(ResponderEvidence)
+    /// Signed roots over shares that do not belong together.
+    case dealer(DealerEvidence)
+
+    package var site: Position {
+        switch self {
+        case .responder(let evidence): evidence.release.site
+        case .dealer(let evidence): evidence.header.dealer
+        }
+    }
+}
+
+/// A release that is not what the certified set asks for.
+package struct ResponderEvidence: Hashable, Sendable {
+    package let release: ShareRelease
+    /// The header whose root an item misses; nil where the list of items itself is wrong.
+    package let header: DealHeader?
+}
+
+/// Shares under one dealer's roots that contradict its commitment.
+package struct DealerEvidence: Hashable, Sendable {
+    package let header: DealHeader
+    package let secret: SecretID
+    /// Ascending by holder: one that is no share at all, or t of them.
+    package let shares: [ReleasedShare]
+}
+
+/// A share with the path that binds it to its dealer's header.
+package struct ReleasedShare: Hashable, Sendable {
+    package let holder: Position
+    /// 40 bytes.
+    package let share: [UInt8]
+    package let path: [Digest]
+}

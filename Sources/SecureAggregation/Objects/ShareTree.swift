@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tree over the share items that one dealer sealed to one holder; a released share travels with its path.
+
+package import Federation
+
+/// The share items of one dealer for one holder, in the order of their index.
+///
+/// RFC 6962 tree; leaf = SHA-256(0x00 || `fl/secagg/v1 share` LF || context || u32 dealer || u32 holder || u32 index ||
+/// item). The holder recomputes the root before it acknowledges, so that at a release a wrong share and a wrong
+/// responder can be told apart.
+/// Source: privacy design review §3.1, O5; A11 (b).
+package struct ShareTree: Sendable {
+    private let leaves: [Digest]
+
+    /// - Precondition: every item has 40 bytes.
+    package init(items: [[UInt8]], context: Digest, dealer: Position, holder: Position) {
+        leaves = items.enumerated().map { index, item in
+            Self.leaf(
+                item: item, of: SecretID(dealer: dealer, index: UInt32(index)), context: context, holder: holder)
+        }
+    }
+
+    package var root: Digest { MerkleTree.root(of: leaves) }
+
+    /// From the leaf of `index` up to the root.
+    package func path(to index: Int) -> [Digest] { MerkleTree.path(to: index, in: leaves) }
+
+    /// Whether `path` leads from an item to the root of a tree of `itemCount` items.
+    package static func leads(
+        _ path: [Digest], from item: [UInt8], of secret: SecretID, to root: Digest, context: Digest, holder: Position,
+        itemCount: Int
+    ) -> Bool {
+        let leaf = leaf(item: item, of: secret, context: context, holder: holder)
+        return MerkleTree.root(of: leaf, at: Int(secret.index), count: itemCount, path: path) == root
+    }
+
+    package static func leaf(item: [UInt8], of secret: SecretID, context: Digest, holder: Position) -> Digest {
+        precondition(item.count == ObjectLimits.shareBytes, "a share has 40 bytes")
+        var writer = ByteWriter(label: "\0fl/secagg/v1 share\n")
+        writer.digest(context)
+        writer.position(secret.dealer)
+        writer.position(holder)
+        writer.integer(secret.index)
+        writer.raw(item)
+        return sha256(writer.bytes)
+    }
+
+    /// Whether an item is five elements of the field: little-endian and below 2⁶¹ − 1.
+    package static func isShare(_ item: [UInt8]) -> Bool {
+        guard item.count == ObjectLimits.shareBytes else { return false }
+        return stride(from: 0, to: item.count, by: 8).allSatisfy { start in
+            item[start..<start + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) } < (1 << 61) - 1
+        }
+    }
+}
