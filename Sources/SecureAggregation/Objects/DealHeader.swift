@@ -59,7 +59,7 @@ package struct DealHeader: SignedObject {
         context = try reader.digest()
         dealer = try reader.position()
         let neighbours = Int(try reader.integer(UInt32.self))
-        guard (2..<ObjectLimits.mostSites).contains(neighbours) else { throw .malformed }
+        guard (2..<SumParameters.mostSites).contains(neighbours) else { throw .malformed }
         selfCommitment = try reader.digest()
         let listed = reader.count - Signature.byteCount - 32 * (2 * neighbours + 1)
         guard listed >= 0, listed % 32 == 0, listed / 32 <= neighbours else { throw .malformed }

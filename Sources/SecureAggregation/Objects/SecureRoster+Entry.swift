@@ -178,7 +178,7 @@ extension SecureRoster.KeyChange {
     ) throws(SecureSumError) {
         let count = Int(try reader.integer(UInt16.self))
         guard count > 0 else { return nil }
-        guard count <= ObjectLimits.mostSites else { throw .malformed }
+        guard count <= SumParameters.mostSites else { throw .malformed }
         since = try reader.integer()
         var last: SiteID?
         signatures = try reader.readEach(0..<count) { (reader, _) throws(SecureSumError) in
@@ -241,7 +241,7 @@ extension SecureRoster {
         let denyNumber: UInt64 = try reader.integer()
         let denyHash = try reader.digest()
         let count = Int(try reader.integer(UInt32.self))
-        guard count <= ObjectLimits.mostSites, epoch > 0 else { throw .malformed }
+        guard count <= SumParameters.mostSites, epoch > 0 else { throw .malformed }
         let entries = try reader.readEach(0..<count) { (reader, _) throws(SecureSumError) in try Entry(&reader) }
         try reader.end()
         try self.init(

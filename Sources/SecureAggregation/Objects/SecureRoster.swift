@@ -40,8 +40,7 @@ package struct SecureRoster: Hashable, Sendable {
     package var count: Int { entries.count }
 
     /// Above 100 sites the graph is sparse and drawn from what the members reveal.
-    package var isSparse: Bool { count > Self.largestComplete }
-    package static let largestComplete = 100
+    package var isSparse: Bool { count > SumParameters.largestComplete }
 
     /// Of positions 1...n, in order.
     package var statementKeys: [StatementPublicKey] { entries.map(\.statementKey) }
@@ -60,7 +59,7 @@ package struct SecureRoster: Hashable, Sendable {
 
     private func checkForm() throws(SecureSumError) {
         guard Self.isFederation(federation), epoch > 0, (epoch == 1) == (previous == nil), previous != Digest.none,
-            (ObjectLimits.fewestSites...ObjectLimits.mostSites).contains(count)
+            (SumParameters.fewestSites...SumParameters.mostSites).contains(count)
         else { throw .malformed }
         for (entry, next) in zip(entries, entries.dropFirst()) where !(entry.site < next.site) { throw .malformed }
         for entry in entries {

@@ -134,7 +134,7 @@ package struct SecureTask: Hashable, Sendable {
 
 extension SecureTask.Numbers {
     fileprivate var isSane: Bool {
-        (ObjectLimits.fewestSites...ObjectLimits.mostSites).contains(sites) && (1...sites).contains(quorum)
+        (SumParameters.fewestSites...SumParameters.mostSites).contains(sites) && (1...sites).contains(quorum)
             && (2...sites - 1).contains(neighbours) && (1...neighbours + 1).contains(threshold)
             && (0...sites).contains(windowMinimum) && (0...sites).contains(minSurvivors)
             && (0...sites).contains(minimumHonest) && (0..<sites).contains(colluders)

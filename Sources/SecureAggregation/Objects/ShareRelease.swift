@@ -86,7 +86,7 @@ extension ShareRelease.Item {
         let index: UInt32 = try reader.integer()
         share = try reader.raw(ObjectLimits.shareBytes)
         let length = Int(try reader.byte())
-        guard index < UInt32(ObjectLimits.mostSites), length <= ObjectLimits.longestPath else { throw .malformed }
+        guard index < UInt32(SumParameters.mostSites), length <= ObjectLimits.longestPath else { throw .malformed }
         path = try reader.digests(length)
         secret = SecretID(dealer: dealer, index: index)
     }

@@ -81,11 +81,7 @@ extension Digest {
 
 /// What a parser accepts at most, whoever sends the bytes.
 package enum ObjectLimits {
-    /// Sites in one roster.
-    package static let mostSites = 10_000
-    /// Sites in the smallest roster: with two, each would see the other's update.
-    package static let fewestSites = 3
-    /// Depth of a tree over one dealer's share items: 2¹⁴ > ``mostSites``.
+    /// Depth of a tree over one dealer's share items: 2¹⁴ is more than ``SumParameters/mostSites``.
     package static let longestPath = 14
     /// One share of a 32-byte secret: five elements of 8 bytes.
     package static let shareBytes = 40
@@ -101,14 +97,14 @@ extension SecureSumReader {
         try self.init(bytes, label: label, malformed: .malformed)
     }
 
-    mutating func position(in rosterCount: Int = ObjectLimits.mostSites) throws(SecureSumError) -> Position {
+    mutating func position(in rosterCount: Int = SumParameters.mostSites) throws(SecureSumError) -> Position {
         let position = Int(try integer(UInt32.self))
         guard (1...max(rosterCount, 1)).contains(position) else { throw .malformed }
         return position
     }
 
     mutating func positionSet(rosterCount: Int) throws(SecureSumError) -> PositionSet {
-        guard (0...ObjectLimits.mostSites).contains(rosterCount),
+        guard (0...SumParameters.mostSites).contains(rosterCount),
             let set = PositionSet(rosterCount: rosterCount, bitmap: try raw((rosterCount + 7) / 8))
         else { throw .malformed }
         return set
