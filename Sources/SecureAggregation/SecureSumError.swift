@@ -29,6 +29,8 @@ package enum SecureSumError: Error, Hashable, Sendable {
     case otherManifest
     /// Too thin somewhere for what its sum would reveal.
     case inadmissibleSet
+    /// Below what the round's terms ask for.
+    case belowFloor(FloorViolation)
     /// A member that did not deal.
     case survivorNotInManifest
     /// The input statements are not those that the set was made of.
@@ -48,6 +50,8 @@ package enum SecureSumError: Error, Hashable, Sendable {
     case secondHeader
     /// A second manifest in one context.
     case secondManifest
+    /// A second input statement of one site.
+    case secondInput
     /// A second set in one context.
     case secondSet
     /// For another set than the one at hand.
