@@ -59,7 +59,7 @@ extension RoundRules {
             context: context, dealer: dealer,
             selfCommitment: .commitment(to: seeds.selfSeed, context: context),
             pairCommitments: seeds.pairSeeds.map { .commitment(to: $0, context: context) },
-            envelopeHashes: neighbours.map { envelopes[$0].map(sha256) ?? .none },
+            envelopeHashes: neighbours.map { envelopes[$0].map(sha256) ?? .zeros },
             shareRoots: graph.closedNeighbourhood(of: dealer).map { holder in
                 ShareTree(items: items(holder), context: context, dealer: dealer, holder: holder).root
             }, signedBy: key)

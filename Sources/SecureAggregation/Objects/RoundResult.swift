@@ -30,7 +30,7 @@ package struct RoundResult: SignedObject {
 
     package var signedBytes: [UInt8] {
         var writer = ByteWriter(label: Self.label)
-        writer.digests([context, set, sum, nextModel ?? .none])
+        writer.digests([context, set, sum, nextModel ?? .zeros])
         return writer.bytes
     }
 
@@ -41,7 +41,7 @@ package struct RoundResult: SignedObject {
         set = try reader.digest()
         sum = try reader.digest()
         let next = try reader.digest()
-        nextModel = next == .none ? nil : next
+        nextModel = next == .zeros ? nil : next
         signature = try reader.signature()
         try reader.end()
     }

@@ -127,12 +127,12 @@ extension SecureRoster.Entry {
         switch presence {
         case .present(let offer):
             writer.raw(offer.envelopeKey.bytes)
-            writer.digest(offer.nonceCommitment ?? .none)
+            writer.digest(offer.nonceCommitment ?? .zeros)
             writer.integer(epoch)
             writer.integer(offer.notAfter)
         case .absent:
             writer.raw([UInt8](repeating: 0, count: EnvelopePublicKey.byteCount))
-            writer.digest(.none)
+            writer.digest(.zeros)
             writer.integer(epoch)
             writer.integer(UInt64(0))
         }
@@ -160,12 +160,12 @@ extension SecureRoster.Entry {
             absent: site, certificate: certificate, statementKey: statementKey, witnessKey: witnessKey, epoch: epoch,
             change: change)
         if envelopeKey.allSatisfy({ $0 == 0 }) {
-            guard commitment == .none, notAfter == 0, signature.allSatisfy({ $0 == 0 }) else { throw .malformed }
+            guard commitment == .zeros, notAfter == 0, signature.allSatisfy({ $0 == 0 }) else { throw .malformed }
         } else {
             guard let envelopeKey = EnvelopePublicKey(bytes: envelopeKey) else { throw .malformed }
             presence = .present(
                 SecureRoster.Offer(
-                    envelopeKey: envelopeKey, nonceCommitment: commitment == .none ? nil : commitment,
+                    envelopeKey: envelopeKey, nonceCommitment: commitment == .zeros ? nil : commitment,
                     notAfter: notAfter, signature: signature))
         }
     }
@@ -221,7 +221,7 @@ extension SecureRoster {
         writer.prefixed(federation)
         writer.digest(study)
         writer.integer(epoch)
-        writer.digest(previous ?? .none)
+        writer.digest(previous ?? .zeros)
         writer.integer(denyNumber)
         writer.digest(denyHash)
         writer.integer(UInt32(entries.count))
@@ -245,7 +245,7 @@ extension SecureRoster {
         let entries = try reader.readEach(0..<count) { (reader, _) throws(SecureSumError) in try Entry(&reader) }
         try reader.end()
         try self.init(
-            federation: federation, study: study, epoch: epoch, previous: previous == .none ? nil : previous,
+            federation: federation, study: study, epoch: epoch, previous: previous == .zeros ? nil : previous,
             denyNumber: denyNumber, denyHash: denyHash, entries: entries)
     }
 }

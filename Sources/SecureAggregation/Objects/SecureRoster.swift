@@ -58,7 +58,7 @@ package struct SecureRoster: Hashable, Sendable {
     package var hash: Digest { sha256(bytes) }
 
     private func checkForm() throws(SecureSumError) {
-        guard Self.isFederation(federation), epoch > 0, (epoch == 1) == (previous == nil), previous != Digest.none,
+        guard Self.isFederation(federation), epoch > 0, (epoch == 1) == (previous == nil), previous != Digest.zeros,
             (SumParameters.fewestSites...SumParameters.mostSites).contains(count)
         else { throw .malformed }
         for (entry, next) in zip(entries, entries.dropFirst()) where !(entry.site < next.site) { throw .malformed }

@@ -67,7 +67,7 @@ func sha256(_ bytes: [UInt8]) -> Digest { Digest(of: bytes, domain: "") }
 
 extension Digest {
     /// 32 zero bytes: the place of a digest that there is not.
-    static let none = Digest(bytes: [UInt8](repeating: 0, count: 32)) ?? Digest(of: [], domain: "")
+    static let zeros = Digest(bytes: [UInt8](repeating: 0, count: 32)) ?? Digest(of: [], domain: "")
 
     /// H(x): what a dealer publishes of a secret before anybody masks with it.
     ///
