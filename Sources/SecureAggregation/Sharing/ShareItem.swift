@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// One share of one secret as bytes.
+
+package import RingArithmetic
+
+/// Five elements of ``MersenneField``, 8 bytes little-endian each.
+package enum ShareItem {
+    package static let byteCount = 8 * SecretLimbs.count
+
+    /// - Precondition: five elements.
+    package static func bytes(of elements: [MersenneField]) -> [UInt8] {
+        precondition(elements.count == SecretLimbs.count, "a share has five elements")
+        return elements.flatMap { element in unsafe withUnsafeBytes(of: element.value.littleEndian) { unsafe Array($0) }
+        }
+    }
+
+    /// The elements of a share; nil for another count of bytes, and for an element that is not below p.
+    package static func elements(of bytes: [UInt8]) -> [MersenneField]? {
+        guard bytes.count == byteCount else { return nil }
+        var elements: [MersenneField] = []
+        for start in stride(from: 0, to: byteCount, by: 8) {
+            let word = bytes[start..<start + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            guard let element = MersenneField(word) else { return nil }
+            elements.append(element)
+        }
+        return elements
+    }
+}
