@@ -23,14 +23,25 @@ package struct ResponderEvidence: Hashable, Sendable {
     package let release: ShareRelease
     /// The header whose root an item misses; nil where the list of items itself is wrong.
     package let header: DealHeader?
+
+    package init(release: ShareRelease, header: DealHeader?) {
+        self.release = release
+        self.header = header
+    }
 }
 
 /// Shares under one dealer's roots that contradict its commitment.
 package struct DealerEvidence: Hashable, Sendable {
     package let header: DealHeader
     package let secret: SecretID
-    /// Ascending by holder: one that is no share at all, or t of them.
+    /// t of them, ascending by holder.
     package let shares: [ReleasedShare]
+
+    package init(header: DealHeader, secret: SecretID, shares: [ReleasedShare]) {
+        self.header = header
+        self.secret = secret
+        self.shares = shares
+    }
 }
 
 /// A share with the path that binds it to its dealer's header.
@@ -39,4 +50,10 @@ package struct ReleasedShare: Hashable, Sendable {
     /// 40 bytes.
     package let share: [UInt8]
     package let path: [Digest]
+
+    package init(holder: Position, share: [UInt8], path: [Digest]) {
+        self.holder = holder
+        self.share = share
+        self.path = path
+    }
 }

@@ -11,7 +11,7 @@ package struct Deal: Hashable, Sendable {
     package let envelopes: [Position: [UInt8]]
 }
 
-/// The seeds of a dealer and everybody's shares of them: secrets.
+/// The seeds of a dealer and everybody's shares of them, as they are sealed: secrets.
 package struct DealtSeeds: Sendable {
     /// b_u, 32 bytes.
     package let selfSeed: [UInt8]
@@ -25,9 +25,36 @@ package struct DealtSeeds: Sendable {
         self.pairSeeds = pairSeeds
         self.items = items
     }
+
+    /// - Parameters:
+    ///   - holders: N[u].
+    ///   - threshold: t.
+    /// - Throws: `.cryptographyFailed`.
+    package init(
+        _ secrets: borrowing DealSecrets, holders: [Position], threshold: Int
+    ) throws(SecureSumError) {
+        var pairSeeds: [[UInt8]] = []
+        for partner in secrets.partners { pairSeeds.append(secrets.pairSeed(with: partner).exposedBytes()) }
+        self.init(
+            selfSeed: secrets.selfSeed().exposedBytes(), pairSeeds: pairSeeds,
+            items: Dictionary(
+                uniqueKeysWithValues: zip(holders, try secrets.shares(for: holders, threshold: threshold))))
+    }
 }
 
 extension RoundRules {
+    /// What a dealer deals in this round.
+    ///
+    /// - Throws: `.cryptographyFailed`.
+    /// - Precondition: the secrets are of this context and of the neighbours above the dealer.
+    package func seeds(
+        of dealer: Position, from secrets: borrowing DealSecrets
+    ) throws(SecureSumError) -> DealtSeeds {
+        precondition(secrets.context == context, "the secrets of this context")
+        return try DealtSeeds(
+            secrets, holders: graph.closedNeighbourhood(of: dealer), threshold: parameters.threshold)
+    }
+
     /// Seals the shares for each neighbour and signs the header over all of it.
     ///
     /// - Parameters:

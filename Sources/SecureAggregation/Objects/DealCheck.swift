@@ -38,7 +38,7 @@ extension RoundRules {
             content = try Envelope.open(
                 envelope, with: key, context: context, dealer: dealer, holder: holder, shareCount: itemCount)
         } catch { throw .badDeal(.unopened) }
-        guard content.shares.allSatisfy(ShareTree.isShare) else { throw .badDeal(.share) }
+        guard content.shares.allSatisfy({ ShareItem.elements(of: $0) != nil }) else { throw .badDeal(.share) }
         let tree = ShareTree(items: content.shares, context: context, dealer: dealer, holder: holder)
         guard tree.root == shareRoot(of: header, for: holder) else { throw .badDeal(.shareRoot) }
         if let seed = content.pairSeed {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // O5: what a dealer seals to one neighbour.
 
-import Crypto
 package import Federation
-import Foundation
 
 /// The plaintext of an envelope from u to w: a secret of both ends.
 ///
@@ -21,12 +19,13 @@ package struct EnvelopeContent: Hashable, Sendable {
 
     fileprivate var bytes: [UInt8] { shares.flatMap { $0 } + (pairSeed ?? []) }
 
-    fileprivate init(bytes: [UInt8], shareCount: Int, hasPairSeed: Bool) throws(SecureSumError) {
+    /// - Throws: `.malformed` for another length; whether the shares are any, ``RoundRules/checkDeal`` looks.
+    package init(bytes: [UInt8], shareCount: Int, hasPairSeed: Bool) throws(SecureSumError) {
         var reader = SecureSumReader(unlabelled: bytes, malformed: .malformed)
         shares = try reader.readEach(0..<shareCount) { (reader, _) throws(SecureSumError) in
-            try reader.raw(ObjectLimits.shareBytes)
+            try reader.raw(ShareItem.byteCount)
         }
-        pairSeed = hasPairSeed ? try reader.raw(Envelope.seedBytes) : nil
+        pairSeed = hasPairSeed ? try reader.raw(SecretBytes.byteCount) : nil
         try reader.end()
     }
 }
@@ -36,14 +35,9 @@ package struct EnvelopeContent: Hashable, Sendable {
 /// HPKE base mode (RFC 9180) with X-Wing (0x647a), HKDF-SHA256 and AES-256-GCM; info "fl/secagg/v1 env" || context,
 /// additional data u32 u || u32 w. Who sealed it is said by the header, which is signed and holds the envelope's hash.
 package enum Envelope {
-    static let seedBytes = 32
-    private static let encapsulatedBytes = 1_120
-    private static let tagBytes = 16
-    private static let suite = HPKE.Ciphersuite.XWingMLKEM768X25519_SHA256_AES_GCM_256
-
     /// How long an envelope with so many shares is.
     package static func byteCount(shares: Int, hasPairSeed: Bool) -> Int {
-        encapsulatedBytes + shares * ObjectLimits.shareBytes + (hasPairSeed ? seedBytes : 0) + tagBytes
+        EnvelopePublicKey.overhead + shares * ShareItem.byteCount + (hasPairSeed ? SecretBytes.byteCount : 0)
     }
 
     /// Seals to `holder`; sealed again, it has other bytes, so it is stored as it was sent.
@@ -52,13 +46,7 @@ package enum Envelope {
     package static func seal(
         _ content: EnvelopeContent, to key: EnvelopePublicKey, context: Digest, dealer: Position, holder: Position
     ) throws(SecureSumError) -> [UInt8] {
-        do {
-            var sender = try HPKE.Sender(
-                recipientKey: XWingMLKEM768X25519.PublicKey(rawRepresentation: key.bytes), ciphersuite: suite,
-                info: info(context))
-            let ciphertext = try sender.seal(content.bytes, authenticating: ends(dealer, holder))
-            return Array(sender.encapsulatedKey) + Array(ciphertext)
-        } catch { throw .cryptographyFailed }
+        try key.seal(content.bytes, info: info(context), authenticating: ends(dealer, holder))
     }
 
     /// - Parameters:
@@ -69,19 +57,11 @@ package enum Envelope {
         shareCount: Int
     ) throws(SecureSumError) -> EnvelopeContent {
         guard envelope.count == byteCount(shares: shareCount, hasPairSeed: dealer < holder) else { throw .malformed }
-        let plaintext: [UInt8]
-        do {
-            var recipient = try HPKE.Recipient(
-                privateKey: key.key, ciphersuite: suite, info: info(context),
-                encapsulatedKey: Data(envelope.prefix(encapsulatedBytes)))
-            plaintext = Array(
-                try recipient.open(
-                    Data(envelope.dropFirst(encapsulatedBytes)), authenticating: ends(dealer, holder)))
-        } catch { throw .malformed }
+        let plaintext = try key.open(envelope, info: info(context), authenticating: ends(dealer, holder))
         return try EnvelopeContent(bytes: plaintext, shareCount: shareCount, hasPairSeed: dealer < holder)
     }
 
-    private static func info(_ context: Digest) -> Data { Data("fl/secagg/v1 env".utf8) + context.bytes }
+    private static func info(_ context: Digest) -> [UInt8] { Array("fl/secagg/v1 env".utf8) + context.bytes }
 
     private static func ends(_ dealer: Position, _ holder: Position) -> [UInt8] {
         var writer = ByteWriter(label: "")

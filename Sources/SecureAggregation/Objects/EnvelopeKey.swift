@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The X-Wing keys with which shares and seeds are sealed; one pair for each site and epoch.
+// HPKE with the X-Wing keys to which shares and seeds are sealed; one pair for each site and epoch.
 
 import Crypto
 import Foundation
@@ -23,7 +23,7 @@ package struct EnvelopePublicKey: Hashable, Sendable {
 /// A site's private key of one epoch. It is kept as its 32-byte seed and destroyed with the epoch: recorded envelopes
 /// cannot be opened afterwards.
 package struct EnvelopePrivateKey: Sendable {
-    let key: XWingMLKEM768X25519.PrivateKey
+    private let key: XWingMLKEM768X25519.PrivateKey
 
     /// A new one, from the system's generator.
     ///
@@ -46,4 +46,46 @@ package struct EnvelopePrivateKey: Sendable {
     package var seed: [UInt8] { Array(key.seedRepresentation) }
 
     package var publicKey: EnvelopePublicKey { EnvelopePublicKey(trusted: Array(key.publicKey.rawRepresentation)) }
+}
+
+// MARK: Sealing
+
+/// HPKE base mode with X-Wing (0x647a), HKDF-SHA256 (1) and AES-256-GCM (2). Source: RFC 9180 §5.1.1.
+private let suite = HPKE.Ciphersuite.XWingMLKEM768X25519_SHA256_AES_GCM_256
+private let encapsulatedBytes = 1_120
+private let tagBytes = 16
+
+extension EnvelopePublicKey {
+    /// What sealing adds to a plaintext: the encapsulated key and the tag.
+    static let overhead = encapsulatedBytes + tagBytes
+
+    /// The encapsulated key and the ciphertext.
+    ///
+    /// - Throws: `.cryptographyFailed`, also where these bytes are no key.
+    func seal(
+        _ plaintext: [UInt8], info: [UInt8], authenticating data: [UInt8]
+    ) throws(SecureSumError) -> [UInt8] {
+        do {
+            var sender = try HPKE.Sender(
+                recipientKey: XWingMLKEM768X25519.PublicKey(rawRepresentation: bytes), ciphersuite: suite,
+                info: Data(info))
+            let ciphertext = try sender.seal(plaintext, authenticating: data)
+            return Array(sender.encapsulatedKey) + Array(ciphertext)
+        } catch { throw .cryptographyFailed }
+    }
+}
+
+extension EnvelopePrivateKey {
+    /// - Throws: `.malformed` where it does not open.
+    func open(
+        _ sealed: [UInt8], info: [UInt8], authenticating data: [UInt8]
+    ) throws(SecureSumError) -> [UInt8] {
+        guard sealed.count >= EnvelopePublicKey.overhead else { throw .malformed }
+        do {
+            var recipient = try HPKE.Recipient(
+                privateKey: key, ciphersuite: suite, info: Data(info),
+                encapsulatedKey: Data(sealed.prefix(encapsulatedBytes)))
+            return Array(try recipient.open(Data(sealed.dropFirst(encapsulatedBytes)), authenticating: data))
+        } catch { throw .malformed }
+    }
 }

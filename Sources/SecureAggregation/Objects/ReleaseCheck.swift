@@ -50,17 +50,14 @@ extension RoundRules {
             guard isUnderRoot(share, of: item.secret, header: header) else {
                 return .responder(ResponderEvidence(release: release, header: header))
             }
-            guard ShareTree.isShare(item.share) else {
-                return .dealer(DealerEvidence(header: header, secret: item.secret, shares: [share]))
-            }
         }
         return nil
     }
 
     /// What t good shares of one secret rebuild.
-    package enum Rebuilt: Hashable, Sendable {
-        /// 32 bytes, as committed to.
-        case seed([UInt8])
+    package enum Rebuilt: ~Copyable, Sendable {
+        /// As committed to.
+        case seed(SecretBytes)
         case blamed(DealerEvidence)
     }
 
@@ -70,14 +67,16 @@ extension RoundRules {
     package func rebuild(_ secret: SecretID, header: DealHeader, from shares: [ReleasedShare]) -> Rebuilt {
         precondition(shares.count >= parameters.threshold, "t shares rebuild a secret")
         let used = Array(shares.prefix(parameters.threshold))
-        guard let seed = rebuiltSeed(used),
+        if let seed = rebuiltSeed(used),
             Digest.commitment(to: seed, context: context) == header.commitment(of: secret)
-        else { return .blamed(DealerEvidence(header: header, secret: secret, shares: used)) }
-        return .seed(seed)
+        {
+            return .seed(seed)
+        }
+        return .blamed(DealerEvidence(header: header, secret: secret, shares: used))
     }
 
     private func isUnderRoot(_ share: ReleasedShare, of secret: SecretID, header: DealHeader) -> Bool {
-        guard share.share.count == ObjectLimits.shareBytes, let root = shareRoot(of: header, for: share.holder) else {
+        guard share.share.count == ShareItem.byteCount, let root = shareRoot(of: header, for: share.holder) else {
             return false
         }
         return ShareTree.leads(
@@ -98,9 +97,9 @@ extension RoundRules {
             evidence.secret.dealer == header.dealer, zip(holders, holders.dropFirst()).allSatisfy({ $0 < $1 }),
             evidence.shares.allSatisfy({ isUnderRoot($0, of: evidence.secret, header: header) })
         else { return false }
-        if evidence.shares.contains(where: { !ShareTree.isShare($0.share) }) { return true }
         guard evidence.shares.count == parameters.threshold else { return false }
-        return rebuiltSeed(evidence.shares).map { Digest.commitment(to: $0, context: context) } != commitment
+        guard let seed = rebuiltSeed(evidence.shares) else { return true }
+        return Digest.commitment(to: seed, context: context) != commitment
     }
 
     /// Whether the evidence convicts the responder of a certified set, whose manifest says which header is meant: a dealer
@@ -124,8 +123,8 @@ extension RoundRules {
         }
     }
 
-    /// The seed that t shares give; nil where they give none: a limb that is too large.
-    private func rebuiltSeed(_ shares: [ReleasedShare]) -> [UInt8]? {
-        nil
+    /// The seed that t shares give; nil where they give none.
+    private func rebuiltSeed(_ shares: [ReleasedShare]) -> SecretBytes? {
+        try? ShareInterpolation(positions: shares.map(\.holder)).secret(from: shares.map(\.share))
     }
 }

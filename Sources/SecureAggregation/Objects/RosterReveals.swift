@@ -39,5 +39,10 @@ package struct RosterReveals: Hashable, Sendable {
     }
 
     /// The key of the graph's permutation: SHA-256("fl/secagg/v1 graph" || SHA-256(draft) || reveals).
-    package var graphKey: Digest { Digest(of: draft.bytes + bytes, domain: "fl/secagg/v1 graph") }
+    package var graphKey: Digest { Self.graphKey(draft: draft, reveals: bytes) }
+
+    /// The same of parts that nobody has checked.
+    package static func graphKey(draft: Digest, reveals: [UInt8]) -> Digest {
+        Digest(of: draft.bytes + reveals, domain: "fl/secagg/v1 graph")
+    }
 }

@@ -27,7 +27,7 @@ package struct InputBlobs: Hashable, Sendable {
     package static let longestName = 64
 
     package struct Blob: Hashable, Sendable {
-        /// 1 to 64 visible ASCII characters.
+        /// 1 to 64 printable ASCII characters.
         package var name: String
         package var byteCount: UInt64
         /// SHA-256 of its bytes.
@@ -52,7 +52,7 @@ package struct InputBlobs: Hashable, Sendable {
         guard blobs.count <= Self.mostBlobs else { throw .malformed }
         for blob in blobs {
             guard (1...Self.longestName).contains(blob.name.utf8.count),
-                blob.name.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+                blob.name.utf8.allSatisfy({ (0x20...0x7e).contains($0) })
             else { throw .malformed }
         }
         for (blob, next) in zip(blobs, blobs.dropFirst()) {

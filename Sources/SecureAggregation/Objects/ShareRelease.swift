@@ -84,9 +84,11 @@ extension ShareRelease.Item {
     fileprivate init(_ reader: inout SecureSumReader) throws(SecureSumError) {
         let dealer = try reader.position()
         let index: UInt32 = try reader.integer()
-        share = try reader.raw(ObjectLimits.shareBytes)
+        share = try reader.raw(ShareItem.byteCount)
         let length = Int(try reader.byte())
-        guard index < UInt32(SumParameters.mostSites), length <= ObjectLimits.longestPath else { throw .malformed }
+        guard index < UInt32(SumParameters.mostSites), ShareItem.elements(of: share) != nil,
+            length <= ObjectLimits.longestPath
+        else { throw .malformed }
         path = try reader.digests(length)
         secret = SecretID(dealer: dealer, index: index)
     }

@@ -2,6 +2,7 @@
 // The tree over the share items that one dealer sealed to one holder; a released share travels with its path.
 
 package import Federation
+import TransparencyLog
 
 /// The share items of one dealer for one holder, in the order of their index.
 ///
@@ -23,33 +24,26 @@ package struct ShareTree: Sendable {
     package var root: Digest { MerkleTree.root(of: leaves) }
 
     /// From the leaf of `index` up to the root.
-    package func path(to index: Int) -> [Digest] { MerkleTree.path(to: index, in: leaves) }
+    package func path(to index: Int) -> [Digest] { MerkleTree.inclusionPath(to: index, in: leaves) }
 
     /// Whether `path` leads from an item to the root of a tree of `itemCount` items.
     package static func leads(
         _ path: [Digest], from item: [UInt8], of secret: SecretID, to root: Digest, context: Digest, holder: Position,
         itemCount: Int
     ) -> Bool {
-        let leaf = leaf(item: item, of: secret, context: context, holder: holder)
-        return MerkleTree.root(of: leaf, at: Int(secret.index), count: itemCount, path: path) == root
+        MerkleTree.contains(
+            leaf: leaf(item: item, of: secret, context: context, holder: holder), at: Int(secret.index),
+            count: itemCount, path: path, root: root)
     }
 
     package static func leaf(item: [UInt8], of secret: SecretID, context: Digest, holder: Position) -> Digest {
-        precondition(item.count == ObjectLimits.shareBytes, "a share has 40 bytes")
-        var writer = ByteWriter(label: "\0fl/secagg/v1 share\n")
+        precondition(item.count == ShareItem.byteCount, "a share has 40 bytes")
+        var writer = ByteWriter(label: "fl/secagg/v1 share\n")
         writer.digest(context)
         writer.position(secret.dealer)
         writer.position(holder)
         writer.integer(secret.index)
         writer.raw(item)
-        return sha256(writer.bytes)
-    }
-
-    /// Whether an item is five elements of the field: little-endian and below 2⁶¹ − 1.
-    package static func isShare(_ item: [UInt8]) -> Bool {
-        guard item.count == ObjectLimits.shareBytes else { return false }
-        return stride(from: 0, to: item.count, by: 8).allSatisfy { start in
-            item[start..<start + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) } < (1 << 61) - 1
-        }
+        return MerkleTree.leafHash(writer.bytes)
     }
 }

@@ -83,8 +83,6 @@ extension Digest {
 package enum ObjectLimits {
     /// Depth of a tree over one dealer's share items: 2¹⁴ is more than ``SumParameters/mostSites``.
     package static let longestPath = 14
-    /// One share of a 32-byte secret: five elements of 8 bytes.
-    package static let shareBytes = 40
 }
 
 // MARK: Reading and writing

@@ -187,7 +187,7 @@ import Testing
         let blobs = try InputBlobs([blob("model"), blob("controls"), blob("Z")])
         #expect(blobs.blobs.map(\.name) == ["Z", "controls", "model"])
         #expect(blobs.blob(named: "model") == blob("model") && blobs.blob(named: "mode") == nil)
-        for bad in [["a", "a"], [""], ["a b"], ["ü"], [String(repeating: "a", count: 65)]] {
+        for bad in [["a", "a"], [""], ["a\n"], ["ü"], [String(repeating: "a", count: 65)]] {
             #expect(throws: SecureSumError.malformed, "\(bad)") { _ = try InputBlobs(bad.map(blob)) }
         }
         #expect(throws: SecureSumError.malformed) { _ = try InputBlobs((0..<65).map { blob("blob\($0)") }) }

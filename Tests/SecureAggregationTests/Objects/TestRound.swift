@@ -5,7 +5,7 @@ import Federation
 import SecureAggregation
 import Testing
 
-/// Sites with keys, deals, a manifest and a set; shares are random, so that nothing can be rebuilt from them.
+/// Sites with keys, deals, a manifest and a set.
 struct TestRound {
     let rules: RoundRules
     let statementKeys: [StatementKey]
@@ -29,7 +29,14 @@ struct TestRound {
             context: context, parameters: parameters, graph: .complete(count), terms: .standard(parameters),
             statementKeys: statementKeys.map(\.publicKey), aggregatorKey: aggregator.publicKey)
         self.rules = rules
-        self.seeds = seeds ?? (1...count).map { Self.randomSeeds(of: $0, count: count, &random) }
+        var dealt: [DealtSeeds] = []
+        for dealer in 1...count {
+            let secrets = DealSecrets(
+                root: SecretBytes(copying: random.bytes(32)), context: context,
+                partners: Array(dealer..<count).map { $0 + 1 })
+            dealt.append(try rules.seeds(of: dealer, from: secrets))
+        }
+        self.seeds = seeds ?? dealt
         let envelopeKeys = envelopeKeys
         let statementKeys = statementKeys
         deals = try zip(1..., self.seeds).map { dealer, seeds in
@@ -44,14 +51,6 @@ struct TestRound {
             context: context, manifest: manifest.hash, survivors: PositionSet(rosterCount: count, survivors),
             inputs: random.digest())
         plan = UnmaskingPlan(graph: rules.graph, dealers: dealers, survivors: set.survivors)
-    }
-
-    private static func randomSeeds(of dealer: Position, count: Int, _ random: inout RandomObjects) -> DealtSeeds {
-        let above = count - dealer
-        var items: [Position: [[UInt8]]] = [:]
-        for holder in 1...count { items[holder] = (0...above).map { _ in random.share() } }
-        return DealtSeeds(
-            selfSeed: random.bytes(32), pairSeeds: (0..<above).map { _ in random.bytes(32) }, items: items)
     }
 
     func header(_ dealer: Position) -> DealHeader { deals[dealer - 1].header }
