@@ -3,55 +3,6 @@
 
 package import Federation
 
-/// One context that a site is asked to take part in.
-package struct ContextClaim: Hashable, Sendable {
-    package var study: Digest
-    package var round: UInt64
-    package var attempt: Int
-    package var context: Digest
-    package var releaseClass: SecureTask.ReleaseClass
-    /// SHA-256 of the input blob `model`.
-    package var model: Digest
-    /// What is asked, for statistics and evaluation: sums of one query may not differ by a few sites.
-    package var query: Digest?
-    /// The data source whose exact sums are asked for; nil for sums with noise, and for training.
-    package var exactSource: Digest?
-
-    package init(
-        study: Digest, round: UInt64, attempt: Int, context: Digest, releaseClass: SecureTask.ReleaseClass,
-        model: Digest, query: Digest? = nil, exactSource: Digest? = nil
-    ) {
-        self.study = study
-        self.round = round
-        self.attempt = attempt
-        self.context = context
-        self.releaseClass = releaseClass
-        self.model = model
-        self.query = query
-        self.exactSource = exactSource
-    }
-}
-
-/// Why a site does not open a context, or does not release in it.
-package enum ReleaseRefusal: Error, Hashable, Sendable {
-    /// The study, round and attempt belong to another context, or the context to another attempt.
-    case contextNotUnique
-    case roundNotNewer
-    case attemptNotNewer
-    /// An earlier context of the study may hold an upload, and nothing is proved about it.
-    case earlierContextExposed
-    /// A training sum on this model was, or may have been, released.
-    case modelAlreadySummed
-    /// Another study takes, or took, exact sums of this data source.
-    case sourceInUse
-    /// U is not the set that exact sums, or the repetition of a failed round, must have.
-    case notTheFrozenSet
-    /// A sum of the same query over a set that differs by fewer sites than hide one was released.
-    case tooCloseToEarlierSet
-    /// The context was not claimed, or is closed.
-    case notOpen
-}
-
 /// What a site keeps for good about the contexts it took part in. A pure value: the site writes an ``Entry`` to disk
 /// before it acts on it, and replays the entries when it starts.
 ///
@@ -68,8 +19,13 @@ package struct ReleaseHistory: Hashable, Sendable {
         case closed(Digest, Ending)
         /// The log says that the context's round ended without a usable sum.
         case failed(Digest, survivors: Set<SiteID>, blamed: Set<SiteID>)
+        /// The study's latest result names the model of its next round.
+        case modelPublished(study: Digest, model: Digest)
         /// An officer's decision: the data of the source are others now.
         case sourceReset(Digest)
+        /// The site came back from a backup while the study's roster had this epoch. Every context of before is over, and
+        /// nobody here knows what became of it.
+        case restored(study: Digest, epoch: UInt64)
     }
 
     /// What the end of a context proves.
@@ -98,6 +54,10 @@ package struct ReleaseHistory: Hashable, Sendable {
         /// An officer has reset its data source since.
         var isOfOldData = false
 
+        var isClosed: Bool {
+            if case .closed = stage { true } else { false }
+        }
+
         /// Whether there is a sum of it, or may be.
         var mayBeSummed: Bool {
             switch stage {
@@ -112,6 +72,10 @@ package struct ReleaseHistory: Hashable, Sendable {
 
     /// In the order of their claims.
     private var attempts: [Attempt] = []
+    /// By study.
+    private var publishedModels: [Digest: Digest] = [:]
+    /// The epoch of the latest restore, by study.
+    private var restoredEpochs: [Digest: UInt64] = [:]
 
     package init() {}
 
@@ -133,9 +97,10 @@ extension ReleaseHistory {
     package func check(_ claim: ContextClaim) throws(ReleaseRefusal) -> [Digest] {
         if let known = attempts.first(where: { $0.claim.context == claim.context }) {
             guard known.claim == claim else { throw .contextNotUnique }
-            if case .closed = known.stage { throw .notOpen }
+            guard !known.isClosed else { throw .notOpen }
             return []
         }
+        if let restored = restoredEpochs[claim.study], claim.epoch <= restored { throw .restoredInThisEpoch }
         let ofStudy = attempts.filter { $0.claim.study == claim.study }
         try Self.checkOrder(claim, after: ofStudy.last?.claim)
         guard !ofStudy.contains(where: { $0.stage == .exposed || $0.stage == .released }) else {
@@ -158,6 +123,7 @@ extension ReleaseHistory {
     /// that the log calls failed, or one spoiled round would block its study.
     private func checkModel(_ claim: ContextClaim) throws(ReleaseRefusal) {
         guard claim.releaseClass == .training else { return }
+        if let published = publishedModels[claim.study], published != claim.model { throw .notThePublishedModel }
         let sums = attempts.filter {
             $0.claim.releaseClass == .training && $0.claim.model == claim.model && $0.mayBeSummed
         }
@@ -205,8 +171,9 @@ extension ReleaseHistory {
     package func check(
         _ survivors: Set<SiteID>, in context: Digest, minimumCohort: Int
     ) throws(ReleaseRefusal) {
-        guard let attempt = attempts.first(where: { $0.claim.context == context }) else { throw .notOpen }
-        if case .closed = attempt.stage { throw .notOpen }
+        guard let attempt = attempts.first(where: { $0.claim.context == context }), !attempt.isClosed else {
+            throw .notOpen
+        }
         if attempt.stage == .released, attempt.survivors != survivors { throw .notTheFrozenSet }
         if let demanded = demandedSurvivors(for: attempt.claim), demanded != survivors { throw .notTheFrozenSet }
         guard let query = attempt.claim.query else { return }
@@ -225,13 +192,11 @@ extension ReleaseHistory {
 
     /// Whether a context is claimed and not closed.
     package func isOpen(_ context: Digest) -> Bool {
-        guard let attempt = attempts.first(where: { $0.claim.context == context }) else { return false }
-        if case .closed = attempt.stage { return false }
-        return true
+        attempts.contains { $0.claim.context == context && !$0.isClosed }
     }
 
     /// Contexts that are claimed and not closed, oldest first.
-    package var openContexts: [Digest] { attempts.map(\.claim.context).filter(isOpen) }
+    package var openContexts: [Digest] { attempts.filter { !$0.isClosed }.map(\.claim.context) }
 }
 
 // MARK: Entries
@@ -255,6 +220,12 @@ extension ReleaseHistory {
             change(context) { $0.stage = .closed(ending) }
         case .failed(let context, let survivors, let blamed):
             change(context) { $0.repetition = survivors.subtracting(blamed) }
+        case .modelPublished(let study, let model): publishedModels[study] = model
+        case .restored(let study, let epoch):
+            restoredEpochs[study] = max(epoch, restoredEpochs[study] ?? 0)
+            for index in attempts.indices where attempts[index].claim.study == study && !attempts[index].isClosed {
+                attempts[index].stage = .closed(.included)
+            }
         case .sourceReset(let source):
             for index in attempts.indices where attempts[index].claim.exactSource == source {
                 attempts[index].isOfOldData = true

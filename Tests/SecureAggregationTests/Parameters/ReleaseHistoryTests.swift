@@ -11,11 +11,11 @@ import Testing
 
     private func claim(
         _ round: UInt64, _ attempt: Int = 1, model: UInt8? = nil, study: UInt8 = 1, query: UInt8? = nil,
-        exact: UInt8? = nil, context: UInt8? = nil
+        exact: UInt8? = nil, context: UInt8? = nil, epoch: UInt64 = 1
     ) -> ContextClaim {
         let isTraining = query == nil && exact == nil
         return ContextClaim(
-            study: Digest(of: [study], domain: "study"), round: round, attempt: attempt,
+            study: Digest(of: [study], domain: "study"), epoch: epoch, round: round, attempt: attempt,
             context: Digest(of: [context ?? UInt8(round), UInt8(attempt), study], domain: "context"),
             releaseClass: isTraining ? .training : .statistics,
             model: Digest(of: [model ?? UInt8(round)], domain: "model"),
@@ -110,6 +110,30 @@ import Testing
         #expect(history.releasedSets(of: study) == [set("abce")])
     }
 
+    @Test func aTrainingRoundTakesThePublishedModel() throws {
+        var history = ReleaseHistory(replaying: released(claim(1), "abc"))
+        history.apply(.modelPublished(study: study, model: claim(2).model))
+        #expect(try history.check(claim(2)) == [])
+        #expect(throws: ReleaseRefusal.notThePublishedModel) { try history.check(claim(2, model: 3)) }
+        // An older model may be evaluated.
+        #expect(try history.check(claim(2, model: 3, query: 1)) == [])
+        #expect(try history.check(claim(2, model: 3, study: 2)) == [])
+    }
+
+    // MARK: Restores
+
+    @Test func afterARestoreNothingIsOpenUntilTheNextEpoch() throws {
+        var history = ReleaseHistory(replaying: [.claimed(claim(1))])
+        history.apply(.restored(study: study, epoch: 4))
+        #expect(history.openContexts.isEmpty)
+        #expect(throws: ReleaseRefusal.notOpen) { try history.check(claim(1)) }
+        #expect(throws: ReleaseRefusal.restoredInThisEpoch) { try history.check(claim(2, epoch: 4)) }
+        #expect(try history.check(claim(2, epoch: 5)) == [])
+        #expect(try history.check(claim(2, study: 2, epoch: 4)) == [])
+        // It may have been exposed, even released, after the backup was taken.
+        #expect(throws: ReleaseRefusal.modelAlreadySummed) { try history.check(claim(2, model: 1, epoch: 5)) }
+    }
+
     // MARK: Sets
 
     @Test func aContextReleasesOneSet() throws {
@@ -182,6 +206,36 @@ import Testing
             .closed(claim(4).context, .notReleased),
         ]
         #expect(ReleaseHistory(replaying: entries).releasedSets(of: study) == [set("abcde"), set("abcd")])
+    }
+
+    @Test func termsFollowFromWhatWasReleased() throws {
+        let numbers = SecureTask.Numbers(
+            sites: 5, quorum: 4, threshold: 4, neighbours: 4, windowMinimum: 0, minSurvivors: 4, minimumHonest: 3,
+            colluders: 1, maxLoneDifferences: 0)
+        let task = try SecureTask(
+            study: study, releaseClass: .training, attempt: 1, plan: study,
+            sections: [SecureTask.Section(entries: 8, ringBits: 32, valueBits: 16), .checkLanes], numbers: numbers,
+            required: PositionSet(rosterCount: 5), isStrict: true, privacyPolicy: study)
+        let parameters = try SumParameters(checking: numbers)
+        let fourOfThem = PositionSet(rosterCount: 5, [1, 2, 3, 5])
+
+        var history = ReleaseHistory(replaying: released(claim(1), "abcde"))
+        let next = try history.terms(of: task, for: claim(2), roster: sites)
+        #expect(next.violation(of: .full(5), parameters: parameters) == nil)
+        #expect(next.violation(of: fourOfThem, parameters: parameters) == .tooManyLoneDifferences(limit: 0))
+        // The log knows of a round that this site missed.
+        let informed = try history.terms(
+            of: task, for: claim(2), roster: sites, released: [set("abcde"), set("abce")])
+        #expect(informed.violation(of: .full(5), parameters: parameters) == .tooManyLoneDifferences(limit: 0))
+
+        history.apply(.failed(claim(1).context, survivors: set("abcde"), blamed: set("d")))
+        let again = try history.terms(of: task, for: claim(2, model: 1), roster: sites)
+        #expect(again.violation(of: fourOfThem, parameters: parameters) == nil)
+        #expect(again.violation(of: .full(5), parameters: parameters) == .notTheFrozenSet)
+        let others = ["b", "c", "d", "e", "f"].compactMap { SiteID($0) }
+        #expect(throws: ReleaseRefusal.notTheFrozenSet) {
+            try history.terms(of: task, for: claim(2, model: 1), roster: others)
+        }
     }
 
     @Test func unknownContextsChangeNothing() {
