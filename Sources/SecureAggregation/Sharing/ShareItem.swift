@@ -18,9 +18,10 @@ package enum ShareItem {
     package static func elements(of bytes: [UInt8]) -> [MersenneField]? {
         guard bytes.count == byteCount else { return nil }
         var elements: [MersenneField] = []
+        elements.reserveCapacity(SecretLimbs.count)
         for start in stride(from: 0, to: byteCount, by: 8) {
-            let word = bytes[start..<start + 8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-            guard let element = MersenneField(word) else { return nil }
+            let word = unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: start, as: UInt64.self) }
+            guard let element = MersenneField(UInt64(littleEndian: word)) else { return nil }
             elements.append(element)
         }
         return elements
