@@ -49,6 +49,14 @@ import Testing
         #expect(header.itemCount == 4 && header.envelopeHashes.count == 4 && header.shareRoots.count == 5)
     }
 
+    @Test func headerCutByAHashIsNotSigned() throws {
+        let bytes = round.header(2).bytes
+        for hashes in 1...3 {
+            let cut = try DealHeader(bytes: Array(bytes.dropLast(32 * hashes)))
+            #expect(throws: SecureSumError.badDeal(.signature)) { try round.receive(cut) }
+        }
+    }
+
     @Test func absentNeighboursGetNothing() throws {
         var keys: [EnvelopePublicKey?] = round.envelopeKeys.map(\.publicKey)
         keys[2] = nil

@@ -18,8 +18,14 @@ import Testing
         var random = RandomObjects(seed: 1)
         for sample in try random.samples() {
             for count in 0..<sample.bytes.count {
+                let cut = Array(sample.bytes.prefix(count))
+                // A header without its last hash is one of fewer neighbours above: the graph and its signature tell.
+                if sample.name == "header", let other = try? DealHeader(bytes: cut) {
+                    #expect(other.bytes == cut && (sample.bytes.count - count) % 32 == 0)
+                    continue
+                }
                 #expect(throws: SecureSumError.malformed, "\(sample.name) cut to \(count)") {
-                    _ = try sample.reread(Array(sample.bytes.prefix(count)))
+                    _ = try sample.reread(cut)
                 }
             }
             for byte: UInt8 in [0, 1, 255] {
