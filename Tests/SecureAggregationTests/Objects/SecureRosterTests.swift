@@ -158,3 +158,94 @@ import Testing
         }
     }
 }
+
+/// Five sites of two epochs; the aggregator tries to give one of them other keys.
+@Suite struct SecureRosterContinuityTests {
+    private let federation = "hearts.example.org"
+    private let names = ["basel", "bern", "geneva", "lund", "zurich"]
+    private let keys: [StatementKey]
+    private let witnesses: [StatementPublicKey]
+    private let newKey: StatementKey
+    private let before: SecureRoster
+
+    init() throws {
+        var random = RandomObjects(seed: 23)
+        keys = try names.map { _ in try random.key() }
+        witnesses = try names.map { _ in try random.key().publicKey }
+        newKey = try random.key()
+        var entries: [SecureRoster.Entry] = []
+        for (index, name) in names.enumerated() {
+            entries.append(
+                SecureRoster.Entry(
+                    absent: try #require(SiteID(name)), certificate: [UInt8(index)],
+                    statementKey: keys[index].publicKey,
+                    witnessKey: witnesses[index], epoch: 4))
+        }
+        before = try SecureRoster(
+            federation: federation, study: random.digest(), epoch: 4, previous: random.digest(), denyNumber: 0,
+            denyHash: random.digest(), entries: entries)
+    }
+
+    /// The next roster, with another statement key for "bern" or for a new site, and who signed for it.
+    private func unexplained(
+        _ name: String = "bern", isVouch: Bool, signers: [(String, StatementKey)], since: UInt64 = 6,
+        messageSince: UInt64? = nil
+    ) throws -> [String] {
+        let site = try #require(SiteID(name))
+        let witness = witnesses[1]
+        let message = SecureRoster.KeyChange.message(
+            isVouch: isVouch, federation: federation, site: site, statementKey: newKey.publicKey, witnessKey: witness,
+            since: messageSince ?? since)
+        var signatures: [SecureRoster.NamedSignature] = []
+        for (signer, key) in signers {
+            signatures.append(
+                .init(site: try #require(SiteID(signer)), signature: try key.sign(message, domain: "")))
+        }
+        var entries = before.entries.filter { $0.site != site }
+        for index in entries.indices { entries[index].epoch = 6 }
+        entries.append(
+            SecureRoster.Entry(
+                absent: site, certificate: [9], statementKey: newKey.publicKey, witnessKey: witness, epoch: 6,
+                change: signatures.isEmpty ? nil : .init(since: since, signatures: signatures)))
+        entries.sort { $0.site < $1.site }
+        let roster = try SecureRoster(
+            federation: federation, study: before.study, epoch: 6, previous: before.hash, denyNumber: 0,
+            denyHash: before.denyHash, entries: entries)
+        return roster.unexplainedSites(after: before).map(\.rawValue)
+    }
+
+    private func voters(_ indices: [Int]) -> [(String, StatementKey)] { indices.map { (names[$0], keys[$0]) } }
+
+    @Test func sameKeysNeedNoWord() {
+        #expect(before.unexplainedSites(after: before).isEmpty)
+    }
+
+    @Test func newKeysNeedTheOldKeyOrAQuorum() throws {
+        #expect(try unexplained(isVouch: false, signers: [("bern", keys[1])]) == [])
+        // Four of five are a quorum.
+        #expect(try unexplained(isVouch: true, signers: voters([0, 2, 3, 4])) == [])
+        #expect(try unexplained(isVouch: true, signers: []) == ["bern"])
+        #expect(try unexplained(isVouch: true, signers: voters([0, 2, 3])) == ["bern"], "three of five")
+        #expect(try unexplained(isVouch: true, signers: voters([0, 1, 2, 3])) == ["bern"], "its own vote")
+    }
+
+    @Test func wrongSignaturesExplainNothing() throws {
+        let bern = ["bern"]
+        #expect(try unexplained(isVouch: false, signers: [("bern", newKey)]) == bern, "the new key for itself")
+        #expect(try unexplained(isVouch: false, signers: [("bern", keys[0])]) == bern, "another's key")
+        #expect(try unexplained(isVouch: true, signers: [("bern", keys[1])]) == bern, "a vouch for oneself")
+        #expect(try unexplained(isVouch: false, signers: voters([0, 2, 3, 4])) == bern, "rotations of others")
+        let forged = zip([0, 2, 3, 4], [0, 2, 3, 3]).map { (names[$0], keys[$1]) }
+        #expect(try unexplained(isVouch: true, signers: forged) == bern, "one member signs for two")
+        #expect(try unexplained(isVouch: false, signers: [("bern", keys[1])], since: 4) == bern, "an old change")
+        #expect(
+            try unexplained(isVouch: false, signers: [("bern", keys[1])], since: 6, messageSince: 5) == bern,
+            "signed for another epoch")
+    }
+
+    @Test func newSitesNeedAQuorum() throws {
+        #expect(try unexplained("oslo", isVouch: true, signers: voters([0, 1, 2, 4])) == [])
+        #expect(try unexplained("oslo", isVouch: true, signers: voters([0, 1, 2])) == ["oslo"])
+        #expect(try unexplained("oslo", isVouch: false, signers: [("oslo", newKey)]) == ["oslo"])
+    }
+}
