@@ -18,11 +18,14 @@ struct HostileWorld {
     let manifests: [Manifest]
     /// Sets that may be proposed, each with the manifest that it stands under.
     let proposals: [Proposal]
+    let voidCertificate: VoidCertificate
 
     struct Proposal {
         let manifest: Int
         let proposal: SetProposal
         let inputs: [InputStatement]
+        /// With the signatures of all its members; which of them suffice makes no difference to a site.
+        let certificate: SetCertificate
         var survivors: PositionSet { proposal.set.survivors }
     }
 
@@ -35,13 +38,13 @@ struct HostileWorld {
         func key(_ byte: UInt8) throws -> StatementKey {
             try #require(StatementKey(seed: [UInt8](repeating: byte, count: 32)))
         }
-        keys = try (1...count).map { try key(UInt8($0)) }
-        aggregator = try key(200)
+        let keys = try (1...count).map { try key(UInt8($0)) }
+        let aggregator = try key(200)
+        let corrupt = hasColluder ? count : 0
         let context = Digest(of: [1, 2, 3], domain: "explorer")
         rules = RoundRules(
             context: context, parameters: parameters, graph: .complete(count), terms: terms,
             statementKeys: keys.map(\.publicKey), aggregatorKey: aggregator.publicKey)
-        corrupt = hasColluder ? count : 0
         honest = Array(1..<(hasColluder ? count : count + 1))
 
         var manifests: [Manifest] = []
@@ -54,7 +57,8 @@ struct HostileWorld {
                     context: context, dealers: dealers, headers: headers, signedBy: aggregator)
                 manifests.append(manifest)
                 for survivors in Self.subsets(of: dealers, atLeast: parameters.quorum) {
-                    for upload in survivors.contains(corrupt) ? [0, 1] : [0] {
+                    // Two uploads besides two headers would add states, and nothing that a site can tell apart.
+                    for upload in survivors.contains(corrupt) && variant == 0 ? [0, 1] : [0] {
                         let inputs = try survivors.positions.map { position in
                             try Self.input(
                                 position, under: manifest, variant: position == corrupt ? upload : 0,
@@ -65,14 +69,23 @@ struct HostileWorld {
                             inputs: SurvivorSet.hash(of: inputs))
                         proposals.append(
                             Proposal(
-                                manifest: manifests.count - 1, proposal: try SetProposal(set: set, signedBy: aggregator),
-                                inputs: inputs))
+                                manifest: manifests.count - 1,
+                                proposal: try SetProposal(set: set, signedBy: aggregator),
+                                inputs: inputs,
+                                certificate: SetCertificate(
+                                    set: set, signatures: try Self.signatures(of: set.bytes, by: survivors, keys))))
                     }
                 }
             }
         }
+        self.keys = keys
+        self.aggregator = aggregator
+        self.corrupt = corrupt
         self.manifests = manifests
         self.proposals = proposals
+        voidCertificate = VoidCertificate(
+            context: context,
+            signatures: try Self.signatures(of: VoidCertificate.statement(context), by: .full(count), keys))
     }
 
     static func subsets(of set: PositionSet, atLeast least: Int) -> [PositionSet] {
@@ -95,24 +108,12 @@ struct HostileWorld {
             root: Digest(of: [UInt8(position), UInt8(variant)], domain: "explorer root"), signedBy: key)
     }
 
-    /// The certificate of a set; `signers` are its honest ones, and the colluding member adds its own.
-    func certificate(of proposal: Proposal, signers: [Position]) throws -> SetCertificate {
-        let set = proposal.proposal.set
-        let all = (signers + (proposal.survivors.contains(corrupt) ? [corrupt] : [])).sorted()
-        return SetCertificate(
-            set: set,
-            signatures: try all.map {
-                PositionSignature(position: $0, signature: try keys[$0 - 1].sign(set.bytes, domain: ""))
-            })
-    }
-
-    func voidCertificate(signers: [Position]) throws -> VoidCertificate {
-        let statement = VoidCertificate.statement(rules.context)
-        return VoidCertificate(
-            context: rules.context,
-            signatures: try (signers + (corrupt > 0 ? [corrupt] : [])).sorted().map {
-                PositionSignature(position: $0, signature: try keys[$0 - 1].sign(statement, domain: ""))
-            })
+    private static func signatures(
+        of message: [UInt8], by signers: PositionSet, _ keys: [StatementKey]
+    ) throws -> [PositionSignature] {
+        try signers.positions.map {
+            PositionSignature(position: $0, signature: try keys[$0 - 1].sign(message, domain: ""))
+        }
     }
 
     func ownKey(_ position: Position) -> StatementKey { keys[position - 1] }
@@ -123,7 +124,6 @@ enum HostileEvent: Hashable {
     case manifest(Int)
     case inputReady
     case proposal(Int)
-    /// With the signatures of all honest members; which of them suffice makes no difference to a site.
     case certificate(Int)
     case voidRequest
     case voidCertificate
@@ -142,8 +142,13 @@ final class SiteBehaviour {
         var isClosed: Bool
     }
 
+    struct Step {
+        let event: HostileEvent
+        let target: Int
+    }
+
     private(set) var nodes: [Node] = []
-    private(set) var transitions: [[HostileEvent: Int]] = []
+    private(set) var transitions: [[Step]] = []
     private let world: HostileWorld
     private let position: Position
     private var machines: [SiteRoundStateMachine] = []
@@ -193,7 +198,7 @@ final class SiteBehaviour {
                 if change == .free { isFreed = true }
             }
             let target = try add(machine, isFreed: isFreed, variant: variants[index])
-            if target != index { transitions[index][event] = target }
+            if target != index { transitions[index].append(Step(event: event, target: target)) }
         }
     }
 
@@ -216,11 +221,9 @@ final class SiteBehaviour {
             return try machine.receive(proposal.proposal, inputs: proposal.inputs)
         case .certificate(let index):
             let proposal = world.proposals[index]
-            let signers = world.honest.filter(proposal.survivors.contains)
-            return try machine.receive(
-                try world.certificate(of: proposal, signers: signers), inputs: proposal.inputs)
+            return try machine.receive(proposal.certificate, inputs: proposal.inputs)
         case .voidRequest: return try machine.voidRequested()
-        case .voidCertificate: return try machine.receive(try world.voidCertificate(signers: world.honest))
+        case .voidCertificate: return try machine.receive(world.voidCertificate)
         }
     }
 
@@ -238,7 +241,7 @@ final class SiteBehaviour {
         machines.append(machine)
         variants.append(variant)
         keys.append(key)
-        transitions.append([:])
+        transitions.append([])
         var isClosed = false
         if case .closed = machine.state { isClosed = true }
         nodes.append(
