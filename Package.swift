@@ -79,7 +79,7 @@ let package = Package(
             name: "SecureAggregation",
             dependencies: [crypto, "Federation", "Kernels", "Randomness", "RingArithmetic", "TransparencyLog"],
             swiftSettings: pure),
-        .target(name: "TransparencyLog", dependencies: [crypto, "Federation"], swiftSettings: pure),
+        .target(name: "TransparencyLog", dependencies: ["Federation"], swiftSettings: pure),
         // Edges
         .target(
             name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels", "Randomness"], swiftSettings: shared),
@@ -238,8 +238,7 @@ let package = Package(
             swiftSettings: shared),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
         .testTarget(
-            name: "TransparencyLogTests", dependencies: [crypto, "Federation", "TransparencyLog"],
-            swiftSettings: shared),
+            name: "TransparencyLogTests", dependencies: ["Federation", "TransparencyLog"], swiftSettings: shared),
         .target(
             name: "TestSupport", dependencies: [crypto, swiftASN1, x509], path: "Tests/TestSupport",
             swiftSettings: shared),

@@ -3,7 +3,6 @@
 
 import Crypto
 package import Federation
-import Foundation
 package import Randomness
 
 /// A 32-byte secret with one owner, wiped when the owner lets it go.

@@ -26,11 +26,21 @@ struct FourSites: Decodable {
         let smallChunks: [String]
     }
 
+    /// One secret whose coefficients are many pieces of the stream.
+    struct LongPolynomials: Decodable {
+        let secret: String
+        let key: String
+        let threshold: Int
+        /// By holder.
+        let shares: [String: String]
+    }
+
     let context: String
     let threshold: Int
     let lost: Int
     let sections: [Section]
     let sites: [String: Site]
+    let longPolynomials: LongPolynomials
     let sumSha256: String
     let sumSmallChunks: [String]
 

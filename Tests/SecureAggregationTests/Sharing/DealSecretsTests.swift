@@ -25,6 +25,17 @@ import Testing
             }
         }
     }
+
+    @Test func longPolynomialsAreReadFromTheWholeStream() throws {
+        let long = file.longPolynomials
+        let polynomials = try SharedPolynomials(
+            secret: SecretBytes(copying: try golden(long.secret)), threshold: long.threshold,
+            key: SecretBytes(copying: try golden(long.key)))
+        #expect(!long.shares.isEmpty)
+        for (holder, share) in long.shares {
+            #expect(polynomials.share(at: try #require(Int(holder))) == (try golden(share)))
+        }
+    }
 }
 
 @Suite struct DealSecretsTests {

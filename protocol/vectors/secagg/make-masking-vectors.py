@@ -51,17 +51,20 @@ def dealt(site):
     return secrets
 
 
-def coefficients(site, index):
+def polynomial_key(site, index):
+    return hkdf(root_of(site), b"fl/secagg/v1 deal poly" + struct.pack(">I", index))
+
+
+def coefficients(key, threshold):
     """limb -> coefficients of degree 1 to t - 1; the words of the stream in this order"""
-    key = hkdf(root_of(site), b"fl/secagg/v1 deal poly" + struct.pack(">I", index))
-    words = iter(w & P for (w,) in struct.iter_unpack("<Q", keystream(key, 8 * 64)))
+    words = iter(w & P for (w,) in struct.iter_unpack("<Q", keystream(key, 8 * 10 * threshold)))
     words = (w for w in words if w != P)
-    return [[next(words) for _ in range(THRESHOLD - 1)] for _ in range(5)]
+    return [[next(words) for _ in range(threshold - 1)] for _ in range(5)]
 
 
-def share(site, index, secret, position):
+def share(key, secret, position, threshold=THRESHOLD):
     number, item = int.from_bytes(secret, "little"), b""
-    for limb, higher in enumerate(coefficients(site, index)):
+    for limb, higher in enumerate(coefficients(key, threshold)):
         value = number >> 52 * limb & (2**52 - 1)
         for degree, coefficient in enumerate(higher, 1):
             value += coefficient * position**degree
@@ -145,7 +148,7 @@ def main():
         sites[str(site)] = {
             "root": root_of(site).hex(),
             "commitments": [commitment(secret).hex() for secret in dealt(site)],
-            "shares": {str(holder): [share(site, index, secret, holder).hex()
+            "shares": {str(holder): [share(polynomial_key(site, index), secret, holder).hex()
                                      for index, secret in enumerate(dealt(site))] for holder in SITES},
             "chunk_bytes": [len(part) for part in parts],
             "leaves": [leaf.hex() for leaf in leaves],
@@ -157,6 +160,7 @@ def main():
                 for i, number in enumerate(plain(site, name, count)):
                     sums[i] += number
     reduced = [[number % 2**bits for number in numbers] for numbers, (_, _, bits, _) in zip(total, SECTIONS)]
+    long_secret, long_key = sha(b"secret of the long polynomials"), sha(b"key of the long polynomials")
     contents = {
         "what": "one attempt of four sites on the complete graph: what each derives from its root and deals, its masked "
                 "vector in chunks over all four, and the sum without site 3, which dealt and was lost",
@@ -168,6 +172,10 @@ def main():
         "lost": LOST,
         "sections": [{"name": name, "count": count, "bits": bits} for name, count, bits, _ in SECTIONS],
         "sites": sites,
+        "long_polynomials": {
+            "secret": long_secret.hex(), "key": long_key.hex(), "threshold": 100,
+            "shares": {str(holder): share(long_key, long_secret, holder, 100).hex() for holder in [1, 2, 67, 10000]},
+        },
         "sum_sha256": sha(b"".join(chunks(reduced))).hex(),
         "sum_small_chunks": [part.hex() for part in chunks(reduced)[1:]],
     }
