@@ -14,15 +14,14 @@ package struct ContextClaim: Hashable, Sendable {
     package var releaseClass: SecureTask.ReleaseClass
     /// SHA-256 of the input blob `model`.
     package var model: Digest
-    /// What is asked, for statistics and evaluation: sums of one query may not differ by a few sites.
+    /// What is asked, and of which model, for statistics and evaluation: sums of one query may not differ by a few sites.
     package var query: Digest?
     /// The data source whose exact sums are asked for; nil for sums with noise, and for training.
     package var exactSource: Digest?
 
     package init(
         study: Digest, epoch: UInt64, round: UInt64, attempt: Int, context: Digest,
-        releaseClass: SecureTask.ReleaseClass,
-        model: Digest, query: Digest? = nil, exactSource: Digest? = nil
+        releaseClass: SecureTask.ReleaseClass, model: Digest, query: Digest? = nil, exactSource: Digest? = nil
     ) {
         self.study = study
         self.epoch = epoch

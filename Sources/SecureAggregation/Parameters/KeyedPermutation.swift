@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Orders of a roster that everybody can recompute from a public key.
 
-internal import Federation
+package import Federation
 internal import Randomness
 
 /// The permutation of 1...n that a 32-byte key stands for.
@@ -11,17 +11,17 @@ internal import Randomness
 /// down to 1: words are drawn until one is below 2⁶⁴ − (2⁶⁴ mod (i + 1)); j is that word mod (i + 1); the entries at i
 /// and j (counted from 0) change places. A word that is refused is used for nothing.
 /// Source: Durstenfeld 1964, Algorithm 235; privacy design note §1.3.
-enum KeyedPermutation {
+package enum KeyedPermutation {
     /// The permuted positions.
     ///
     /// - Throws: `.cryptographyFailed` without AES-256-CTR.
-    static func positions(count: Int, key: Digest) throws(SecureSumError) -> [Position] {
+    package static func positions(count: Int, key: Digest) throws(SecureSumError) -> [Position] {
         var words = try KeyedWords(key: key)
         return positions(count: count) { words.next() }
     }
 
     /// The permutation that a sequence of words makes.
-    static func positions(count: Int, nextWord: () -> UInt64) -> [Position] {
+    package static func positions(count: Int, nextWord: () -> UInt64) -> [Position] {
         var positions = Array(1..<count + 1)
         for last in stride(from: count - 1, to: 0, by: -1) {
             positions.swapAt(last, index(below: UInt64(last + 1), nextWord: nextWord))

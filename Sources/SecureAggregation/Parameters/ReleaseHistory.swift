@@ -16,6 +16,8 @@ package struct ReleaseHistory: Hashable, Sendable {
         case exposed(Digest)
         /// This site releases its shares for a certified set.
         case released(Digest, survivors: Set<SiteID>)
+        /// The context is over. Said again, the last word counts: on the complete graph a void certificate may come after
+        /// everything else, and proves that nothing was released.
         case closed(Digest, Ending)
         /// The log says that the context's round ended without a usable sum.
         case failed(Digest, survivors: Set<SiteID>, blamed: Set<SiteID>)

@@ -90,6 +90,14 @@ import Testing
         }
     }
 
+    @Test func aVoidCertificateThatComesLateCounts() throws {
+        var history = ReleaseHistory(replaying: [.claimed(claim(1)), .exposed(claim(1).context)])
+        history.apply(.closed(claim(1).context, .excluded))
+        #expect(throws: ReleaseRefusal.modelAlreadySummed) { try history.check(claim(1, 2)) }
+        history.apply(.closed(claim(1).context, .notReleased))
+        #expect(try history.check(claim(1, 2)) == [])
+    }
+
     @Test func aFailedRoundIsRepeatedWithoutTheBlamed() throws {
         var history = ReleaseHistory(replaying: released(claim(1), "abcde"))
         let again = claim(2, model: 1)
