@@ -32,26 +32,38 @@ extension RoundRules {
     ///
     /// - Parameters:
     ///   - headers: of every dealer of the manifest, checked when they came.
-    /// - Throws: `.otherContext`, `.otherSet`, `.signerNotAllowed`, `.badSignature`: then it proves nothing against
-    ///   anybody. `.unexpected` where a header is missing.
+    /// - Throws: as ``checkForm(of:for:plan:)``; `.unexpected` where a header is missing.
     package func check(
         _ release: ShareRelease, for set: SurvivorSet, plan: UnmaskingPlan, headers: [Position: DealHeader]
+    ) throws(SecureSumError) -> Blame? {
+        if let blame = try checkForm(of: release, for: set, plan: plan) { return blame }
+        for item in release.items {
+            guard let header = headers[item.secret.dealer] else { throw .unexpected }
+            if let blame = check(item, of: release, header: header) { return blame }
+        }
+        return nil
+    }
+
+    /// Whether a release is its sender's word about this set, and has the items that the set asks for.
+    ///
+    /// - Throws: `.otherContext`, `.otherSet`, `.signerNotAllowed`, `.badSignature`: then it proves nothing against
+    ///   anybody.
+    package func checkForm(
+        of release: ShareRelease, for set: SurvivorSet, plan: UnmaskingPlan
     ) throws(SecureSumError) -> Blame? {
         guard release.context == context else { throw .otherContext }
         guard release.set == set.hash else { throw .otherSet }
         guard plan.dealers.contains(release.site), let key = key(of: release.site) else { throw .signerNotAllowed }
         guard release.isSigned(by: key) else { throw .badSignature }
-        guard release.items.map(\.secret) == plan.secrets(heldBy: release.site) else {
-            return .responder(ResponderEvidence(release: release, header: nil))
-        }
-        for item in release.items {
-            guard let header = headers[item.secret.dealer] else { throw .unexpected }
-            let share = ReleasedShare(holder: release.site, share: item.share, path: item.path)
-            guard isUnderRoot(share, of: item.secret, header: header) else {
-                return .responder(ResponderEvidence(release: release, header: header))
-            }
-        }
-        return nil
+        return release.items.map(\.secret) == plan.secrets(heldBy: release.site)
+            ? nil : .responder(ResponderEvidence(release: release, header: nil))
+    }
+
+    /// Whether one item is under its dealer's root.
+    func check(_ item: ShareRelease.Item, of release: ShareRelease, header: DealHeader) -> Blame? {
+        let share = ReleasedShare(holder: release.site, share: item.share, path: item.path)
+        return isUnderRoot(share, of: item.secret, header: header)
+            ? nil : .responder(ResponderEvidence(release: release, header: header))
     }
 
     /// What t good shares of one secret rebuild.

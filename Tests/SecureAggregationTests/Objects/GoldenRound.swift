@@ -133,6 +133,8 @@ struct GoldenRound: Decodable {
         var reveals: [String]
         var revealCommitment1: String
         var key: String
+        var order: [Int]
+        var k: Int
     }
 
     struct Small: Decodable {
@@ -145,6 +147,7 @@ struct GoldenRound: Decodable {
     struct SmallDeal: Decodable {
         var context: String
         var dealer: Int
+        var statement: String
     }
 
     struct Released: Decodable {
@@ -162,6 +165,7 @@ struct GoldenRound: Decodable {
         var holder: Int?
         var key: Int?
         var shares: [String: String]?
+        var graph: String?
     }
 
     /// The deals, which share their keys with other parts of a site.

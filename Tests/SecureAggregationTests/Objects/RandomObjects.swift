@@ -135,7 +135,7 @@ extension RandomObjects {
 
     mutating func numbers() -> SecureTask.Numbers {
         SecureTask.Numbers(
-            sites: count, quorum: number(1...count), threshold: number(1...count), neighbours: count - 1,
+            sites: count, quorum: number(1...count), threshold: number(2...count), neighbours: count - 1,
             windowMinimum: 0, minSurvivors: number(0...count), minimumHonest: number(0...count),
             colluders: number(0...count - 1), maxLoneDifferences: number(0...1) == 0 ? nil : number(0...9))
     }

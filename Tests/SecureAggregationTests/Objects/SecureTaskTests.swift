@@ -47,7 +47,7 @@ import Testing
     @Test func absurdTermsAreRefused() throws {
         let changes: [(inout SecureTask.Numbers) -> Void] = [
             { $0.sites = 2 }, { $0.sites = 8 }, { $0.sites = 10_001 }, { $0.quorum = 0 }, { $0.quorum = 8 },
-            { $0.threshold = 0 }, { $0.threshold = 8 }, { $0.neighbours = 1 }, { $0.neighbours = 7 },
+            { $0.threshold = 1 }, { $0.threshold = 8 }, { $0.neighbours = 1 }, { $0.neighbours = 7 },
             { $0.windowMinimum = 8 }, { $0.minSurvivors = 8 }, { $0.minimumHonest = -1 }, { $0.colluders = 7 },
             { $0.maxLoneDifferences = Int(UInt32.max) },
         ]

@@ -202,7 +202,7 @@ import Testing
     @Test func withAThinnerRuleTheRingIsCut() throws {
         let (_, graph) = try setting(200, seed: 1)
         let thin = try #require(
-            TestParameters.sparse(count: 200, threshold: 1, neighbours: graph.neighbourCount, windowMinimum: 1))
+            TestParameters.sparse(count: 200, threshold: 2, neighbours: graph.neighbourCount, windowMinimum: 1))
         let order = try #require(graph.ringOrder)
         let reach = graph.neighbourCount / 2
         // On either side of the ring a third of a quorum's slack is late, and after that only corrupt sites stand up to

@@ -72,6 +72,11 @@ import Testing
         }
     }
 
+    @Test func withoutColludersAShareIsStillNoSecret() throws {
+        let parameters = try SumParameters.sparse(count: 200, colluders: 0, losses: 20)
+        #expect(parameters.threshold == 2 && parameters.windowMinimum == 1)
+    }
+
     @Test func everySparseSizeHasParameters() throws {
         for count in [101, 102, 103, 119, 120, 173, 250, 499, 501, 999, 3000, 10_000] {
             let parameters = try SumParameters.standard(count)
