@@ -111,7 +111,9 @@ extension SumParameters {
             }
         } else {
             let (k, t, m) = (numbers.neighbours, numbers.threshold, numbers.windowMinimum)
-            guard k % 2 == 0, (2..<count).contains(k), (1...k + 1).contains(t), (1...k / 2).contains(m) else {
+            guard k % 2 == 0, (2..<count).contains(k), (Self.lowestThreshold...k + 1).contains(t),
+                (1...k / 2).contains(m)
+            else {
                 throw .otherNumbers
             }
             let needed = Self.floors(count: count, colluders: numbers.colluders, neighbours: k)
@@ -132,6 +134,8 @@ extension SumParameters {
 // MARK: Sparse graphs
 
 extension SumParameters {
+    /// With t = 1 each share would be the secret.
+    private static let lowestThreshold = 2
     /// Each way in which colluders could be placed too well, over all sites or windows together: 40 bits for a last
     /// mover who tries 2⁴⁰ permutations, 41 more for what then remains.
     private static let corruptionFailure = 0x1p-81
@@ -177,7 +181,8 @@ extension SumParameters {
         let nearby = HypergeometricTail(population: count - 1, marked: colluders, draws: neighbours)
         let inWindow = HypergeometricTail(population: count, marked: colluders, draws: neighbours / 2)
         return (
-            max(1, nearby.smallestValue(withTailAtMost: bound)), max(1, inWindow.smallestValue(withTailAtMost: bound))
+            max(lowestThreshold, nearby.smallestValue(withTailAtMost: bound)),
+            max(1, inWindow.smallestValue(withTailAtMost: bound))
         )
     }
 

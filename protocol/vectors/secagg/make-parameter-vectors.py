@@ -55,7 +55,7 @@ def log2(numerator, denominator):
 
 def search(sites, corrupt, lost):
     for k in range(2, sites, 2):
-        t = max(1, smallest(sites - 1, corrupt, k, sites, 81))
+        t = max(2, smallest(sites - 1, corrupt, k, sites, 81))
         m = max(1, smallest(sites, corrupt, k // 2, sites, 81))
         window, window_total = at_least(sites, lost, k // 2, k // 2 - m + 1)
         nearby, nearby_total = at_least(sites - 1, lost, k, k - t + 2)
