@@ -135,7 +135,7 @@ package struct SecureTask: Hashable, Sendable {
 extension SecureTask.Numbers {
     fileprivate var isSane: Bool {
         (SumParameters.fewestSites...SumParameters.mostSites).contains(sites) && (1...sites).contains(quorum)
-            && (2...sites - 1).contains(neighbours) && (1...neighbours + 1).contains(threshold)
+            && (2...sites - 1).contains(neighbours) && (2...neighbours + 1).contains(threshold)
             && (0...sites).contains(windowMinimum) && (0...sites).contains(minSurvivors)
             && (0...sites).contains(minimumHonest) && (0..<sites).contains(colluders)
             && maxLoneDifferences.map { (0..<Int(UInt32.max)).contains($0) } ?? true
