@@ -12,7 +12,7 @@ package struct Deal: Hashable, Sendable {
 }
 
 /// The seeds of a dealer and everybody's shares of them, as they are sealed: secrets.
-package struct DealtSeeds: Sendable {
+package struct DealtSeeds: Sendable, Unprinted {
     /// b_u, 32 bytes.
     package let selfSeed: [UInt8]
     /// s_uw for the neighbours w above the dealer, ascending.

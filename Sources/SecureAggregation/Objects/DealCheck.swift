@@ -4,7 +4,7 @@
 package import Federation
 
 /// What a holder keeps of a deal that holds what it must: a secret.
-package struct ReceivedDeal: Hashable, Sendable {
+package struct ReceivedDeal: Hashable, Sendable, Unprinted {
     package let dealer: Position
     /// SHA-256 of the header with its signature.
     package let header: Digest

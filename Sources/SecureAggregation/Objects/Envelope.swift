@@ -6,7 +6,7 @@ package import Federation
 /// The plaintext of an envelope from u to w: a secret of both ends.
 ///
 /// Bytes: share of b_u || share of s_uv for each neighbour v above u, ascending (40 each) || s_uw (32) if u < w.
-package struct EnvelopeContent: Hashable, Sendable {
+package struct EnvelopeContent: Hashable, Sendable, Unprinted {
     /// 40 bytes each; index 0 is of the dealer's self seed.
     package var shares: [[UInt8]]
     /// s_uw, 32 bytes, where the dealer is the lower of the two.

@@ -22,7 +22,7 @@ package struct EnvelopePublicKey: Hashable, Sendable {
 
 /// A site's private key of one epoch. It is kept as its 32-byte seed and destroyed with the epoch: recorded envelopes
 /// cannot be opened afterwards.
-package struct EnvelopePrivateKey: Sendable {
+package struct EnvelopePrivateKey: Sendable, Unprinted {
     private let key: XWingMLKEM768X25519.PrivateKey
 
     /// A new one, from the system's generator.

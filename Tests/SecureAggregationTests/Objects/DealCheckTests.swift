@@ -144,4 +144,17 @@ import Testing
             try round.receive(envelope: round.envelope(from: 2, to: 4), to: 2, key: round.envelopeKeys[3])
         }
     }
+
+    @Test func secretsAreNotPrinted() throws {
+        let received = try round.receive()
+        let secrets: [Any] = [received, round.seeds[1], try content, round.envelopeKeys[0]]
+        for secret in secrets {
+            var dumped = ""
+            dump(secret, to: &dumped)
+            for text in [String(describing: secret), String(reflecting: secret), "\([secret])", dumped] {
+                #expect(text.contains("not shown"))
+            }
+            #expect(dumped.split(separator: "\n").count == 1, "no children")
+        }
+    }
 }
