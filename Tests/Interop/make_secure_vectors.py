@@ -1,0 +1,383 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+# Writes protocol/vectors/secagg/objects.json: one whole secure round, object by object, sharing no code with Swift.
+"""
+Usage: make_secure_vectors.py [--check]
+
+Needs the package `cryptography` 48 or newer. Every key and random value comes from a fixed text and every signature is
+deterministic, so the output is always the same; --check makes it again and compares it with the committed file.
+"""
+import json
+import pathlib
+import re
+import sys
+
+import secure_arithmetic as arithmetic
+import secure_objects as objects
+from make_enrolment_vectors import FEDERATION, ed, leaf, raw
+from mlkem_derandomised import encapsulate
+from secure_arithmetic import sha, u32
+from secure_negatives import negatives
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "protocol/vectors/secagg"
+FILE = json.loads((FOLDER / "secagg.json").read_text(encoding="utf-8"))["round"]
+SITES = ["basel", "bergen", "cleveland", "gent", "lund", "pisa", "zurich"]
+N = len(SITES)
+ALL, SURVIVORS, RESPONDERS, VOIDERS = range(1, 8), [1, 2, 4, 5, 6, 7], [1, 2, 4, 5, 7], [1, 2, 3, 5, 7]
+SECTIONS = [(8, 19, 16), (3, 40, 32), (4, 32, 2)]
+NEIGHBOURS = objects.complete(N)
+AGGREGATOR = ed("aggregator")
+RULES = {
+    "test_bytes": "det(label, n) = SHA-256('secagg-objects-v1|' label '|0') || SHA-256('secagg-objects-v1|' label '|1')"
+                  " || … truncated; every value made so is also written out",
+    "keys": "Ed25519 and P-256 keys as in ../enrolment/enrolment.json: seed = SHA-256('<site> statement'), SHA-256("
+            "'<site> witness'), SHA-256('aggregator'); an X-Wing key pair is expanded from its 32-byte seed",
+    "signatures": "Ed25519 over all bytes of the object before the signature; a proposal is signed by the aggregator over "
+                  "'fl/secagg/v1 propose\\n' || SHA-256(set); a set and a void are signed without a signer's name",
+    "complete_graph": "k = n - 1, m = 0 in the task; the threshold is the quorum",
+    "vouch_block": "u16 count || (u32 position in the previous roster, 0 for the site's own old key || signature)*",
+    "value_bits": "the check lanes have b = 32 and 2 value bits: ±(2^(2-1) - 1) holds their value 1",
+    "ack": "the bitmap has the accepted dealers among the neighbours, never the site itself; the list has the others that "
+           "sent something, ascending; codes: " + ", ".join(f"{c} {w}" for w, c in objects.CODES.items()),
+    "envelope": "X-Wing encapsulation (1,120 bytes) || AES-256-GCM ciphertext with its tag; HPKE base mode, suite 647a, "
+                "0001, 0002, first message",
+    "entries": "an input statement counts the entries of all sections, check lanes too",
+    "packing": "entry i of a chunk is bits [i·b, (i+1)·b), least significant first, bit 0 of byte 0 first",
+    "sum": "SHA-256 of the sum's ring elements, packed chunk after chunk as an upload is",
+    "signed_values": "two's complement for b <= 32; for b > 32 each site adds 2^(value bits - 1), and |U| times that is "
+                     "subtracted from the sum",
+    "shuffle": "i from n-1 down to 1 over the 0-based array of positions 1…n; words are 8-byte little-endian words of the "
+               "AES-256-CTR stream of the graph key; word w is accepted iff w < floor(2^64/(i+1))·(i+1); j = w mod (i+1)",
+    "hex": "bytes are in lower-case hexadecimal",
+}
+
+
+def det(label, length=32):
+    count = -(-length // 32)
+    return b"".join(sha(f"secagg-objects-v1|{label}|{i}".encode()) for i in range(count))[:length]
+
+
+STATEMENT = {x: ed(f"{SITES[x - 1]} statement") for x in ALL}
+XWING = {x: arithmetic.XWing(det(f"xwing {x}")) for x in ALL}
+
+
+def hexed(value):
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {str(key): hexed(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, range)):
+        return [hexed(item) for item in value]
+    return value
+
+
+def signed(key, body):
+    return body + key.sign(body)
+
+
+# ---- The round -------------------------------------------------------------------------------------------------------
+
+def roster():
+    made = objects.Roster(FEDERATION.encode(), det("study"), 41, det("previous roster"), 3, det("deny list"), [])
+    for x, site in enumerate(SITES, 1):
+        entry = objects.Entry(site.encode(), leaf(site), raw(STATEMENT[x]), raw(ed(f"{site} witness")),
+                              XWING[x].public, bytes(32), 41, 1_800_086_400, [])
+        entry.signature = STATEMENT[x].sign(entry.signable(made.federation))
+        made.entries.append(entry)
+    assert objects.Roster.decode(made.encode()).encode() == made.encode()
+    return made
+
+
+def task(attempt):
+    return objects.Task(det("study"), objects.TRAINING, attempt, det("plan"), SECTIONS, N, 5, 5, N - 1, 0, 5, 3, 2, 4,
+                        [1, 4], 0, det("policy"))
+
+
+BLOBS = {b"model": det("model", 100), b"standardisation": det("standardisation", 24), b"class weights": b""}
+
+
+def deal(dealer, context, neighbours, threshold, publics, tag=""):
+    """Everything a dealer makes from rho: secrets, shares per holder, envelopes and the signed header."""
+    rho = det(f"rho {tag}{dealer}")
+    higher, held_by = objects.above(dealer, neighbours), objects.holders(dealer, neighbours)
+    seeds = {w: objects.dealt(rho, context, b"pair", w) for w in higher}
+    secrets = [objects.dealt(rho, context, b"self")] + [seeds[w] for w in higher]
+    poly_keys = [objects.dealt(rho, context, b"poly", index) for index in range(len(secrets))]
+    shared = [arithmetic.coefficients(key, threshold) for key in poly_keys]
+    items = {w: [arithmetic.share(secret, polynomials, w) for secret, polynomials in zip(secrets, shared)]
+             for w in held_by}
+    plain = {w: objects.plaintext(dealer, w, items[w], seeds) for w in neighbours}
+    envelopes = {w: arithmetic.sealed(
+        publics[w], objects.envelope_info(context), u32(dealer) + u32(w), plain[w],
+        lattice=encapsulate(publics[w][:1184], det(f"encapsulation {tag}{dealer} {w}")),
+        curve=arithmetic.x25519.X25519PrivateKey.from_private_bytes(det(f"point {tag}{dealer} {w}"))) for w in neighbours}
+    roots = {w: objects.share_root(context, dealer, w, items[w]) for w in held_by}
+    header = objects.Header(context, dealer, [objects.commitment(context, secret) for secret in secrets],
+                            {w: sha(envelopes[w]) for w in neighbours}, roots)
+    return {"rho": rho, "self_seed": secrets[0], "pair_seeds": seeds, "poly_keys": poly_keys, "items": items,
+            "plaintexts": plain, "envelopes": envelopes, "commitments": header.secrets, "share_roots": roots,
+            "header": signed(STATEMENT[dealer], header.encode())}
+
+
+def values_of(x):
+    """The file's integers, three 64-bit values at the edges and between, and the check lanes."""
+    wide = [(-1) ** x * (2 ** 31 - 1), 1000 * x, int.from_bytes(det(f"wide {x}", 4), "big") >> 1]
+    return [FILE["inputs"][str(x)], wide, [1] * 4]
+
+
+def masked(x, deals, context, v1, sections):
+    keys = {x: arithmetic.mask_key(deals[x]["self_seed"], context, b"self")}
+    vector = arithmetic.encoded(values_of(x), sections)
+    vector = arithmetic.add(vector, arithmetic.mask(keys[x], sections), sections)
+    for v in v1:
+        if v != x:
+            low, high = min(x, v), max(x, v)
+            keys[v] = arithmetic.mask_key(deals[low]["pair_seeds"][high], context, b"pair")
+            vector = arithmetic.add(vector, arithmetic.mask(keys[v], sections), sections, 1 if x < v else -1)
+    return keys, vector
+
+
+def unmasked(uploads, deals, context, releases):
+    """The aggregator's half: rebuild each secret from five shares and take its mask off the sum."""
+    total = [[0] * entries for entries, _, _ in SECTIONS]
+    for x in SURVIVORS:
+        total = arithmetic.add(total, uploads[x], SECTIONS)
+    shares, rebuilt = {}, []
+    for w, release in releases.items():
+        for u, index, item, path in release.items:
+            node = objects.share_leaf(context, u, w, index, item)
+            count = len(deals[u]["poly_keys"])
+            assert arithmetic.root_of_path(node, index, count, path) == deals[u]["share_roots"][w]
+            shares.setdefault((u, index), {})[w] = item
+    for (u, index), items in sorted(shares.items()):
+        secret = arithmetic.rebuild(items)
+        assert objects.commitment(context, secret) == deals[u]["commitments"][index]
+        kind, other = (b"self", None) if index == 0 else (b"pair", objects.above(u, NEIGHBOURS[u])[index - 1])
+        # A dangling pair mask stands in the survivor's upload: added if the survivor is the lower end.
+        sign = -1 if other is None or u in SURVIVORS else 1
+        mask = arithmetic.mask(arithmetic.mask_key(secret, context, kind), SECTIONS)
+        total = arithmetic.add(total, mask, SECTIONS, sign)
+        rebuilt.append({"dealer": u, "index": index, "pair_with": other, "secret": secret})
+    return total, rebuilt
+
+
+def release(w, deals, context, set_hash):
+    made = objects.Shares(context, set_hash, w, [])
+    for u, index in objects.released(w, set(ALL), set(SURVIVORS), NEIGHBOURS):
+        items = deals[u]["items"][w]
+        leaves = [objects.share_leaf(context, u, w, i, item) for i, item in enumerate(items)]
+        made.items.append((u, index, items[index], arithmetic.path(leaves, index)))
+    return made
+
+
+def whole_round():
+    members, tasks = roster(), {attempt: task(attempt) for attempt in (1, 2)}
+    roster_hash, model_hash = sha(members.encode()), objects.inputs_hash(BLOBS)
+    contexts = {a: objects.context_hash(roster_hash, model_hash, sha(tasks[a].encode()), 7) for a in tasks}
+    context = contexts[2]
+    publics = {x: XWING[x].public for x in ALL}
+    deals = {x: deal(x, context, NEIGHBOURS[x], 5, publics) for x in ALL}
+    for u, deal_of in deals.items():
+        for w, envelope in deal_of["envelopes"].items():
+            plain = arithmetic.opened(XWING[w], objects.envelope_info(context), u32(u) + u32(w), envelope)
+            assert plain == deal_of["plaintexts"][w]
+    manifest = objects.Manifest(context, {x: sha(deals[x]["header"]) for x in ALL}).encode(N)
+    acks = {x: objects.Ack(context, x, NEIGHBOURS[x], []).encode(N) for x in ALL}
+    refusing = objects.Ack(context, 2, [1, 3, 4, 6, 7], [(5, 5, sha(deals[5]["header"]))]).encode(N)
+
+    uploads, sites = {}, {}
+    for x in ALL:
+        keys, vector = masked(x, deals, context, ALL, SECTIONS)
+        parts = arithmetic.chunks(vector, SECTIONS)
+        assert arithmetic.vector_of(parts, SECTIONS) == vector
+        leaves = [arithmetic.leaf(part) for part in parts]
+        statement = objects.Input(context, sha(manifest), x, sum(s[0] for s in SECTIONS), arithmetic.root(leaves))
+        uploads[x] = vector
+        sites[x] = {**deals[x], "ack": signed(STATEMENT[x], acks[x]), "values": values_of(x),
+                    "ring": arithmetic.encoded(values_of(x), SECTIONS), "mask_keys": keys, "masked": vector,
+                    "chunks": parts, "leaves": leaves, "root": arithmetic.root(leaves),
+                    "input": signed(STATEMENT[x], statement.encode())}
+        if x in SURVIVORS:
+            sites[x]["receipt"] = signed(AGGREGATOR, objects.receipt(context, sites[x]["input"]))
+    inputs = sha(b"".join(sites[x]["input"] for x in SURVIVORS))
+    body = objects.SurvivorSet(context, sha(manifest), SURVIVORS, inputs).encode(N)
+    signers = {x: STATEMENT[x].sign(body) for x in RESPONDERS}
+    releases = {w: release(w, deals, context, sha(body)) for w in RESPONDERS}
+    for w in RESPONDERS:
+        sites[w] |= {"set_signature": signers[w], "shares": signed(STATEMENT[w], releases[w].encode())}
+    total, rebuilt = unmasked(uploads, deals, context, releases)
+    names = {(e["dealer"], e["pair_with"]) for e in rebuilt}
+    assert names == {tuple([int(p[5:]), None] if p.startswith("self") else map(int, p[5:].split("-")))
+                     for p in FILE["secrets_reconstructed"]}
+    decoded = arithmetic.decoded(total, SECTIONS, len(SURVIVORS))
+    assert decoded == [[sum(column) for column in zip(*(values_of(x)[s] for x in SURVIVORS))] for s in range(3)]
+    assert decoded[0] == FILE["sum_of_survivors"] and decoded[2] == [len(SURVIVORS)] * 4
+    parts = arithmetic.chunks(total, SECTIONS)
+    result = objects.Result(context, sha(body), objects.sum_hash(parts), sha(det("next model", 100)))
+    void = objects.void(contexts[1])
+    return {
+        "roster": {"bytes": members.encode(), "hash": roster_hash, "sites": SITES},
+        "inputs": {"blobs": {name.decode(): BLOBS[name] for name in sorted(BLOBS)}, "model_hash": model_hash},
+        "task": {**vars(tasks[2]), "bytes": tasks[2].encode(), "hash": sha(tasks[2].encode()),
+                 "required_bitmap": objects.bitmap(tasks[2].required, N)},
+        "number": 7, "context": context, "starts": arithmetic.starts(SECTIONS)[0], "sites": sites,
+        "refusing_ack": signed(STATEMENT[2], refusing),
+        "v1": ALL, "v1_bitmap": objects.bitmap(ALL, N), "manifest": signed(AGGREGATOR, manifest),
+        "manifest_hash": sha(manifest),
+        "survivors": SURVIVORS, "survivors_bitmap": objects.bitmap(SURVIVORS, N), "inputs_hash": inputs, "set": body,
+        "set_hash": sha(body), "proposal": body + AGGREGATOR.sign(objects.proposable(body)),
+        "certificate": body + objects.signatures(signers),
+        "responders": RESPONDERS, "rebuilt": rebuilt, "ring_sum": total, "sum": decoded, "check_lanes": decoded[2],
+        "sum_chunks": parts, "sum_hash": objects.sum_hash(parts), "next_model": det("next model", 100),
+        "result": signed(AGGREGATOR, result.encode()),
+        "void": {"of": "attempt 1 of the same round", "task": tasks[1].encode(), "context": contexts[1], "bytes": void,
+                 "hash": sha(void),
+                 "certificate": void + objects.signatures({x: STATEMENT[x].sign(void) for x in VOIDERS})},
+        "known": known(),
+    }
+
+
+def known():
+    """Answers that the design states for the round of secagg.json, whose context and seeds are given there."""
+    context = bytes.fromhex(FILE["context"])
+    item = bytes.fromhex(FILE["shares_sent"]["self-1"]["2"])
+    answers = {
+        "commitment_self_1": objects.commitment(context, bytes.fromhex(FILE["self_seeds"]["1"])),
+        "commitment_pair_1_2": objects.commitment(context, bytes.fromhex(FILE["pair_seeds"]["1-2"])),
+        "bitmap_v1": objects.bitmap(ALL, N), "bitmap_survivors": objects.bitmap(SURVIVORS, N),
+        "void_hash": sha(objects.void(context)), "share_leaf_1_2_0": objects.share_leaf(context, 1, 2, 0, item),
+    }
+    assert hexed(answers) == {
+        "commitment_self_1": "0b1097dd5f1e376af600177775769b8064b2cedb9a7dbf0fd04a2dc104b97fd4",
+        "commitment_pair_1_2": "ef465e0b055d203e9b3dc4faa425546327e31f2397711b2925db6b4ae116fde4",
+        "bitmap_v1": "7f", "bitmap_survivors": "7b",
+        "void_hash": "7d69f0bb6d595681f02b11e8f145ead689fb8957a0b4af64472a6676026d1748",
+        "share_leaf_1_2_0": "2e09a173b758b7fc9a424c8d77b9e701ef7fb6d7ffdc38170b832f71eecb325d"}
+    return {"context": context, **answers}
+
+
+# ---- Graph, packing, 64-bit sections ---------------------------------------------------------------------------------
+
+def judged(members, terms, neighbours, order):
+    try:
+        objects.admissible(members, terms, neighbours, order)
+        why = ""
+    except arithmetic.Refused as refusal:
+        why = str(refusal)
+    return {"bitmap": objects.bitmap(members, terms.n), "admissible": not why, "why": why}
+
+
+def without(n, lost):
+    return [x for x in range(1, n + 1) if x not in lost]
+
+
+def graph(n, k, t, m, silent, losses):
+    """One graph from its reveals; losses are places in the ring."""
+    reveals = [bytes(32) if x in silent else det(f"nonce {n} {x}") for x in range(1, n + 1)]
+    draft = det(f"draft {n}")
+    key = objects.graph_key(draft, reveals)
+    order = objects.permutation(key, n)
+    neighbours = objects.ring_neighbours(order, k)
+    terms = task(1)
+    terms.n, terms.quorum, terms.threshold, terms.neighbours, terms.window = n, 2 * n // 3 + 1, t, k, m
+    return order, neighbours, {
+        "n": n, "quorum": terms.quorum, "k": k, "t": t, "m": m, "draft_hash": draft, "silent": silent,
+        "reveals": reveals, "reveal_commitment_1": sha(objects.LABEL + b"nonce" + reveals[0]), "key": key,
+        "order": order, "neighbours": {u: neighbours[u] for u in ([1, 2, n // 2, n] if n > 50 else neighbours)},
+        "sets": [judged(without(n, {order[place % n] for place in places}), terms, neighbours, order)
+                 for places in losses]}
+
+
+def graphs():
+    spread = [place for place in range(90) if place % 30 < 9]
+    large = graph(101, 60, 21, 21, [17], [[], spread, range(5, 15), range(95, 105), range(34)])[2]
+    order, neighbours, small = graph(12, 4, 4, 1, [3], [[], [0], [2, 3], [0, 6], [4, 6], [11, 1], [0, 4, 8, 10]])
+    context = det("graph context")
+    publics = {x: arithmetic.XWing(det(f"graph xwing {x}")).public for x in range(1, 13)}
+    dealer = next(x for x in (4, 5, 6) if any(v < x for v in neighbours[x]) and any(v > x for v in neighbours[x]))
+    lost = {order[0], order[6]}
+    small["deal"] = {"context": context, "dealer": dealer, "xwing_keys": {x: publics[x] for x in neighbours[dealer]},
+                     **deal(dealer, context, neighbours[dealer], 4, publics, "graph ")}
+    small["released"] = {"v1": objects.bitmap(range(1, 13), 12), "survivors": objects.bitmap(without(12, lost), 12),
+                         "items": {w: objects.released(w, set(range(1, 13)), set(without(12, lost)), neighbours)
+                                   for w in range(1, 13)}}
+    return {"default_row": large, "small": small}
+
+
+def packing():
+    rows = []
+    for bits in (18, 25, 32):
+        top = (1 << bits) - 1
+        few = [0, 1, top, 1 << bits - 1, 0x15555 & top, 2, top - 1]
+        key, sections = det(f"packing {bits}"), [(arithmetic.CHUNK + 5, bits, 16)]
+        parts = arithmetic.chunks(arithmetic.mask(key, sections), sections)
+        leaves = [arithmetic.leaf(part) for part in parts]
+        rows.append({"ring_bits": bits, "entries": few, "packed": arithmetic.packed(few, bits),
+                     "long": {"what": "entry i is mask word i under the key, low b bits", "entries": sections[0][0],
+                              "key": key, "chunk_bytes": [len(part) for part in parts], "last_chunk": parts[-1],
+                              "leaves": leaves, "root": arithmetic.root(leaves)}})
+    return rows
+
+
+def sections64():
+    rows = []
+    for n, bits, value_bits in ((4, 50, 48), (4, 64, 62), (500, 64, 55)):
+        sections = [(5, 18, 16), (2, bits, value_bits), (4, 32, 2)]
+        top = (1 << value_bits - 1) - 1
+        values = [[top, -top] if x < 2 else [-top, -top] if x == 2 else [
+            (int.from_bytes(det(f"value {n} {bits} {x} {i}", 8), "big") >> 64 - value_bits) - (1 << value_bits - 1)
+            for i in range(2)] for x in range(n)]
+        ring = [arithmetic.encoded([[], row, []], [(0, 18, 16), sections[1], (0, 32, 2)])[1] for row in values]
+        total = [sum(column) % (1 << bits) for column in zip(*ring)]
+        signed_sum = [sum(column) for column in zip(*values)]
+        assert arithmetic.decoded([total], [sections[1]], n) == [signed_sum]
+        key = det(f"section mask {n} {bits}")
+        rows.append({"n": n, "ring_bits": bits, "value_bits": value_bits, "sections": sections,
+                     "starts": arithmetic.starts(sections)[0], "mask_key": key, "mask": arithmetic.mask(key, sections),
+                     "values": values, "ring": ring[:8], "ring_sum": total, "sum": signed_sum})
+    return rows
+
+
+def refused(case):
+    """Whether our own reader refuses the bytes of a case of stage `decode`."""
+    readers = {
+        "roster": objects.Roster.decode, "task": objects.Task.decode, "input": objects.Input.decode,
+        "header": lambda data: objects.Header.decode(data, NEIGHBOURS), "ack": lambda data: objects.Ack.decode(data, N),
+        "manifest": lambda data: objects.Manifest.decode(data, N),
+        "proposal": lambda data: objects.read_proposal(data, N),
+        "certificate": lambda data: objects.read_certificate(data, N, 5), "shares": objects.Shares.decode,
+        "void certificate": lambda data: objects.read_void_certificate(data, N, 5), "result": objects.Result.decode,
+        "plaintext": lambda data: objects.read_plaintext(data, case["dealer"], case["holder"], NEIGHBOURS[case["dealer"]]),
+    }
+    try:
+        readers[case["object"]](case["bytes"])
+        return False
+    except arithmetic.Refused:
+        return True
+
+
+def main():
+    made = whole_round()
+    vectors = {
+        "what": "objects, intermediate hashes and refusals of one secure round of seven sites, and of its parts",
+        "rules": RULES,
+        "keys": {"aggregator": {"seed": sha(b"aggregator"), "public": raw(AGGREGATOR)}, "sites": {x: {
+            "site": SITES[x - 1], "statement_seed": sha(f"{SITES[x - 1]} statement".encode()),
+            "statement": raw(STATEMENT[x]), "witness": raw(ed(f"{SITES[x - 1]} witness")),
+            "xwing_seed": det(f"xwing {x}"), "xwing": XWING[x].public} for x in ALL}},
+        "round": made, "graph": graphs(), "packing": packing(), "sections64": sections64(),
+        "negative": negatives(made, STATEMENT, AGGREGATOR),
+    }
+    for case in vectors["negative"]:
+        assert case["stage"] == "check" or refused(case), case["name"]
+    # A list of numbers stands on one line.
+    text = re.sub(r"\[[\s\d,-]+\]", lambda found: re.sub(r"\s+", " ", found[0]).replace("[ ", "[").replace(" ]", "]"),
+                  json.dumps(hexed(vectors), indent=1, ensure_ascii=False)) + "\n"
+    output = FOLDER / "objects.json"
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if output.read_text(encoding="utf-8") == text else "error: objects.json is not what this script makes")
+    output.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
