@@ -357,7 +357,7 @@ def refused(case):
 
 
 def main():
-    made = whole_round()
+    made, graph_vectors = whole_round(), graphs()
     vectors = {
         "what": "objects, intermediate hashes and refusals of one secure round of seven sites, and of its parts",
         "rules": RULES,
@@ -365,8 +365,8 @@ def main():
             "site": SITES[x - 1], "statement_seed": sha(f"{SITES[x - 1]} statement".encode()),
             "statement": raw(STATEMENT[x]), "witness": raw(ed(f"{SITES[x - 1]} witness")),
             "xwing_seed": det(f"xwing {x}"), "xwing": XWING[x].public} for x in ALL}},
-        "round": made, "graph": graphs(), "packing": packing(), "sections64": sections64(),
-        "negative": negatives(made, STATEMENT, AGGREGATOR),
+        "round": made, "graph": graph_vectors, "packing": packing(), "sections64": sections64(),
+        "negative": negatives(made, graph_vectors, STATEMENT, AGGREGATOR),
     }
     for case in vectors["negative"]:
         assert case["stage"] == "check" or refused(case), case["name"]

@@ -11,7 +11,7 @@ from secure_arithmetic import P, sha, u32
 N = 7
 
 
-def negatives(made, statement, aggregator):
+def negatives(made, graphs, statement, aggregator):
     """The list of {name, object, stage, wrong, bytes} and, where one is needed, further bytes of the case."""
     context, cases = made["context"], []
 
@@ -71,12 +71,20 @@ def negatives(made, statement, aggregator):
     spare[len(objects.label(b"set")) + 64] |= 0x80
     case("spare bits in U", "proposal", "decode", "bit 7 of the bitmap names position 8 of 7",
          bytes(spare) + aggregator.sign(objects.proposable(bytes(spare))))
-    case("signer outside U", "certificate", "decode", "site 3 signed, but is not in U", certified(body, [1, 2, 3, 4, 5]))
+    case("signer outside U", "certificate", "decode", "site 3 signed, but is not in U",
+         certified(body, [1, 2, 3, 4, 5]))
     case("repeated signer", "certificate", "decode", "site 4 counts twice", certified(body, [1, 2, 4, 4, 5]))
     case("unsorted signers", "certificate", "decode", "site 2 before site 1", certified(body, [2, 1, 4, 5, 7]))
-    case("too few signers", "certificate", "decode", "four signatures, the quorum is five", certified(body, [1, 2, 4, 5]))
+    case("too few signers", "certificate", "decode", "four signatures, the quorum is five",
+         certified(body, [1, 2, 4, 5]))
     case("signature of another", "certificate", "check", "site 5's place has site 7's signature",
          made["certificate"][:-136] + u32(5) + statement[7].sign(body) + made["certificate"][-68:])
+
+    for name, graph in graphs.items():
+        for i, found in enumerate(graph["sets"]):
+            if found["why"].startswith("thin"):
+                case(f"{found['why']}: set {i} of the graph {name}", "set bitmap", "check", "enough members, but not everywhere",
+                     found["bitmap"], graph=name)
 
     # Void
     void = made["void"]["bytes"]

@@ -11,6 +11,7 @@ from cryptography import x509
 
 import secure_arithmetic as arithmetic
 import secure_objects as objects
+import secure_vector_tests
 from make_enrolment_vectors import FEDERATION, ISSUING_DER, ed, leaf, raw
 from secure_arithmetic import Refused, require, sha
 from secure_objects import verified
@@ -554,6 +555,6 @@ def test_rosters():
 
 def main():
     only = sys.argv[2:]
-    for name, test in list(globals().items()):
+    for name, test in [*vars(secure_vector_tests).items(), *globals().items()]:
         if name.startswith("test_") and (not only or name[5:] in only):
             print(f"{name[5:].replace('_', ' ')}: {test() or 'held'}", flush=True)

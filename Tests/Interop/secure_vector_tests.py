@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# Holds the Python site of the secure sum to the committed vectors: the older building blocks, and each refusal.
+"""Run by `secure_sum.py --self-test`."""
+
+import hashlib
+import json
+import pathlib
+
+import secure_arithmetic as arithmetic
+import secure_objects as objects
+from mlkem_derandomised import encapsulate
+from secure_arithmetic import Refused, require, sha
+from secure_objects import verified
+from secure_sum import Round
+
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "protocol/vectors/secagg"
+BLOCKS = json.loads((FOLDER / "secagg.json").read_text(encoding="utf-8"))
+OBJECTS = json.loads((FOLDER / "objects.json").read_text(encoding="utf-8"))
+
+
+def hexed(text):
+    return bytes.fromhex(text)
+
+
+def test_streams_and_keys():
+    prg = BLOCKS["prg"]
+    for name, block, length in (("bytes_0_64", 0, 64), ("bytes_at_block_1000_32", 1000, 32),
+                                ("bytes_at_block_2^32-1_48", 2 ** 32 - 1, 48)):
+        assert arithmetic.stream(hexed(prg["key"]), length, block).hex() == prg[name]
+    for row in BLOCKS["hkdf"]:
+        assert arithmetic.hkdf(hexed(row["ikm"]), hexed(row["salt"]), row["info"].encode()).hex() == row["okm"]
+
+
+def test_shares():
+    for row in BLOCKS["shamir"]:
+        assert arithmetic.limbs(hexed(row["secret"])) == row["limbs"]
+        shares = {int(x): hexed(item) for x, item in row["shares"].items()}
+        for x, item in shares.items():
+            assert row["coefficients"] is None or arithmetic.share(hexed(row["secret"]), row["coefficients"], x) == item
+        chosen = row["reconstruct_from"]
+        assert arithmetic.lagrange_at_zero(chosen) == row["lagrange_at_zero"]
+        assert arithmetic.rebuild({x: shares[x] for x in chosen}).hex() == row["secret"]
+
+
+def test_masks_of_the_older_round():
+    made, sections = BLOCKS["round"], [(8, 32, 16)]
+    context = hexed(made["context"])
+    for x in range(1, 8):
+        vector = arithmetic.encoded([made["inputs"][str(x)]], sections)
+        seeds = [(b"self", 1, made["self_seeds"][str(x)])]
+        seeds += [(b"pair", 1 if x < v else -1, made["pair_seeds"][f"{min(x, v)}-{max(x, v)}"])
+                  for v in range(1, 8) if v != x]
+        for kind, sign, seed in seeds:
+            mask = arithmetic.mask(arithmetic.mask_key(hexed(seed), context, kind), sections)
+            vector = arithmetic.add(vector, mask, sections, sign)
+        assert vector == [made["masked"][str(x)]]
+
+
+def test_xwing():
+    """The first test vector of draft-connolly-cfrg-xwing-kem: its seeds are the stream of SHAKE-128 of nothing."""
+    source = hashlib.shake_128(b"").digest(96)
+    pair, randomness = arithmetic.XWing(source[:32]), source[32:]
+    point = arithmetic.x25519.X25519PrivateKey.from_private_bytes(randomness[32:])
+    shared, sealed = arithmetic.encapsulated(pair.public, encapsulate(pair.public[:1184], randomness[:32]), point)
+    assert shared.hex() == "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384"
+    assert pair.decapsulated(sealed) == shared
+
+
+# ---- Refusals --------------------------------------------------------------------------------------------------------
+
+class Checks:
+    """The vectors' round as a reader knows it, with one method per kind of object."""
+
+    def __init__(self):
+        self.good = OBJECTS["round"]
+        roster = objects.Roster.decode(hexed(self.good["roster"]["bytes"]))
+        self.task = objects.Task.decode(hexed(self.good["task"]["bytes"]))
+        self.round = Round(hexed(self.good["context"]), roster, self.task, hexed(OBJECTS["keys"]["aggregator"]["public"]))
+        assert objects.context_hash(sha(roster.encode()), hexed(self.good["inputs"]["model_hash"]),
+                                    sha(self.task.encode()), self.good["number"]) == self.round.context
+        self.sites = {int(x): site for x, site in self.good["sites"].items()}
+        self.inputs = {x: hexed(site["input"]) for x, site in self.sites.items()}
+
+    def manifest(self, data, case):
+        made = self.round.manifest(data)
+        self.round.permitted(list(made.headers))
+        require(all(sha(hexed(self.sites[x]["header"])) == digest for x, digest in made.headers.items()), "header")
+        require(data == hexed(self.good["manifest"]), "second manifest")
+
+    def proposal(self, data, case):
+        made, body, signature = objects.read_proposal(data, 7)
+        verified(self.round.aggregator, signature, objects.proposable(body))
+        manifest = self.round.manifest(hexed(case.get("manifest", self.good["manifest"])))
+        # U is judged before the members' statements, which are those of the good manifest.
+        self.round.survivors(made, manifest, self.inputs, 1)
+        require(data == hexed(self.good["proposal"]), "second proposal")
+
+    def certificate(self, data, case):
+        self.round.certificate(data)
+
+    def header(self, data, case):
+        self.round.header(data, 1)
+
+    def input(self, data, case):
+        self.round.input(data, 2, hexed(self.good["manifest_hash"]))
+
+    def shares(self, data, case):
+        made = objects.Shares.decode(data)
+        verified(self.round.key(made.holder), made.signature, made.body)
+        wanted = objects.released(made.holder, set(range(1, 8)), set(self.good["survivors"]), self.round.neighbours)
+        require([item[:2] for item in made.items] == wanted, "items")
+        for u, index, item, path in made.items:
+            header = self.round.header(hexed(self.sites[u]["header"]), u)
+            node = objects.share_leaf(self.round.context, u, made.holder, index, item)
+            root = arithmetic.root_of_path(node, index, len(header.secrets), path)
+            require(root == header.share_roots[made.holder], "path")
+
+    def rebuild(self, data, case):
+        arithmetic.rebuild({int(x): hexed(item) for x, item in case["shares"].items()})
+
+    def envelope(self, data, case):
+        key = arithmetic.XWing(hexed(OBJECTS["keys"]["sites"][str(case["key"])]["xwing_seed"]))
+        aad = arithmetic.u32(case["dealer"]) + arithmetic.u32(case["holder"])
+        arithmetic.opened(key, objects.envelope_info(self.round.context), aad, data)
+
+    def set_bitmap(self, data, case):
+        graph = OBJECTS["graph"][case["graph"]]
+        task = objects.Task.decode(self.task.encode())
+        task.n, task.quorum, task.neighbours = graph["n"], graph["quorum"], graph["k"]
+        task.threshold, task.window = graph["t"], graph["m"]
+        order = objects.permutation(hexed(graph["key"]), graph["n"])
+        members = objects.Reader(data).positions(graph["n"])
+        objects.admissible(members, task, objects.ring_neighbours(order, graph["k"]), order)
+
+
+def test_refusals():
+    checks = Checks()
+    for kind in ("manifest", "proposal", "certificate"):
+        getattr(checks, kind)(hexed(checks.good[kind]), {})
+    checks.header(hexed(checks.sites[1]["header"]), {})
+    checks.input(checks.inputs[2], {})
+    checks.shares(hexed(checks.sites[2]["shares"]), {})
+    cases = [case for case in OBJECTS["negative"] if case["stage"] == "check" and case["object"] != "void request"]
+    for case in cases:
+        try:
+            getattr(checks, case["object"].replace(" ", "_"))(hexed(case["bytes"]), case)
+        except Refused:
+            continue
+        raise AssertionError(case["name"])
+    return f"{len(cases)} refused"
