@@ -1,44 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Field, shares, masks, packing, Merkle trees and envelopes of the secure sum in Python, sharing no code with Swift.
+# Field, shares, masks, packing and Merkle trees of the secure sum in Python, sharing no code with Swift.
 """Everything here is a function of its arguments. Random values are drawn by the caller."""
 
-import hashlib
-import hmac
-
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from secure_bytes import require, sha
 
 P = (1 << 61) - 1
 LIMBS, LIMB_BITS, SHARE_BYTES = 5, 52, 40
 CHUNK = 1 << 18  # entries
-
-
-class Refused(Exception):
-    """An object, or a step, that the protocol does not allow. Its text is a constant word of ours, never a peer's."""
-
-
-def require(condition, word):
-    if not condition:
-        raise Refused(word)
-
-
-def sha(data):
-    return hashlib.sha256(data).digest()
-
-
-def u32(value):
-    return value.to_bytes(4, "big")
-
-
-def u64(value):
-    return value.to_bytes(8, "big")
-
-
-def lp(data):
-    return len(data).to_bytes(2, "big") + data
 
 
 def hkdf(ikm, salt, info, length=32):
@@ -250,65 +222,3 @@ def root_of_path(node, index, count, siblings):
     for right, sibling in zip(reversed(turns), siblings):
         node = sha(b"\x01" + (sibling + node if right else node + sibling))
     return node
-
-
-# ---- Envelopes: X-Wing (draft-connolly-cfrg-xwing-kem) in HPKE base mode (RFC 9180) ----------------------------------
-
-XWING_LABEL = b"\\.//^\\"
-SUITE = b"HPKE" + bytes.fromhex("647a00010002")
-
-
-class XWing:
-    """A key pair from its seed of 32 bytes. The public key is 1,216 bytes, an encapsulation 1,120."""
-
-    def __init__(self, seed):
-        expanded = hashlib.shake_256(seed).digest(96)
-        self.lattice = mlkem.MLKEM768PrivateKey.from_seed_bytes(expanded[:64])
-        self.curve = x25519.X25519PrivateKey.from_private_bytes(expanded[64:])
-        self.public = self.lattice.public_key().public_bytes_raw() + self.curve.public_key().public_bytes_raw()
-
-    def decapsulated(self, sealed):
-        require(len(sealed) == 1120, "length of an encapsulation")
-        first = self.lattice.decapsulate(sealed[:1088])
-        second = self.curve.exchange(x25519.X25519PublicKey.from_public_bytes(sealed[1088:]))
-        return hashlib.sha3_256(first + second + sealed[1088:] + self.public[1184:] + XWING_LABEL).digest()
-
-
-def encapsulated(public, lattice=None, curve=None):
-    """(shared secret, encapsulation). Test vectors give the lattice part (secret, ciphertext) and the curve key."""
-    curve = curve or x25519.X25519PrivateKey.generate()
-    first, sealed = lattice or mlkem.MLKEM768PublicKey.from_public_bytes(public[:1184]).encapsulate()
-    second = curve.exchange(x25519.X25519PublicKey.from_public_bytes(public[1184:]))
-    point = curve.public_key().public_bytes_raw()
-    return hashlib.sha3_256(first + second + point + public[1184:] + XWING_LABEL).digest(), sealed + point
-
-
-def extract(salt, label, ikm):
-    return hmac.digest(salt, b"HPKE-v1" + SUITE + label + ikm, "sha256")
-
-
-def expand(key, label, info, length):
-    # One block of HKDF-Expand is enough: no length here is above 32.
-    text = length.to_bytes(2, "big") + b"HPKE-v1" + SUITE + label + info
-    return hmac.digest(key, text + b"\x01", "sha256")[:length]
-
-
-def schedule(shared, info):
-    """Key and nonce of the first message in base mode."""
-    context = b"\x00" + extract(b"", b"psk_id_hash", b"") + extract(b"", b"info_hash", info)
-    secret = extract(shared, b"secret", b"")
-    return expand(secret, b"key", context, 32), expand(secret, b"base_nonce", context, 12)
-
-
-def sealed(public, info, aad, plaintext, **fixed):
-    shared, encapsulation = encapsulated(public, **fixed)
-    key, nonce = schedule(shared, info)
-    return encapsulation + AESGCM(key).encrypt(nonce, plaintext, aad)
-
-
-def opened(key_pair, info, aad, envelope):
-    key, nonce = schedule(key_pair.decapsulated(envelope[:1120]), info)
-    try:
-        return AESGCM(key).decrypt(nonce, envelope[1120:], aad)
-    except Exception:  # one answer for every reason
-        raise Refused("envelope does not open") from None

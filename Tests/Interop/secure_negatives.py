@@ -4,9 +4,10 @@
 
 import dataclasses
 
-import secure_arithmetic as arithmetic
 import secure_objects as objects
-from secure_arithmetic import P, sha, u32
+import secure_roster as rosters
+from secure_arithmetic import P
+from secure_bytes import label, sha, u32
 
 N = 7
 
@@ -48,7 +49,7 @@ def negatives(made, graphs, statement, aggregator):
     case("manifest signed by a site", "manifest", "check", "signed by site 1, not by the aggregator",
          signed(statement[1], manifest(range(1, 8))))
     spare = bytearray(manifest(range(1, 8)))
-    spare[len(objects.label(b"manifest")) + 32] |= 0x80
+    spare[len(label(b"manifest")) + 32] |= 0x80
     case("spare bits in V1", "manifest", "decode", "bit 7 of the bitmap names position 8 of 7",
          signed(aggregator, bytes(spare)))
 
@@ -68,7 +69,7 @@ def negatives(made, graphs, statement, aggregator):
     case("proposal signed by a site", "proposal", "check", "signed by site 1, not by the aggregator",
          body + statement[1].sign(objects.proposable(body)))
     spare = bytearray(body)
-    spare[len(objects.label(b"set")) + 64] |= 0x80
+    spare[len(label(b"set")) + 64] |= 0x80
     case("spare bits in U", "proposal", "decode", "bit 7 of the bitmap names position 8 of 7",
          bytes(spare) + aggregator.sign(objects.proposable(bytes(spare))))
     case("signer outside U", "certificate", "decode", "site 3 signed, but is not in U",
@@ -83,8 +84,8 @@ def negatives(made, graphs, statement, aggregator):
     for name, graph in graphs.items():
         for i, found in enumerate(graph["sets"]):
             if found["why"].startswith("thin"):
-                case(f"{found['why']}: set {i} of the graph {name}", "set bitmap", "check", "enough members, but not everywhere",
-                     found["bitmap"], graph=name)
+                case(f"{found['why']}: set {i} of the graph {name}", "set bitmap", "check",
+                     "enough members, but not everywhere", found["bitmap"], graph=name)
 
     # Void
     void = made["void"]["bytes"]
@@ -97,7 +98,7 @@ def negatives(made, graphs, statement, aggregator):
 
     # Headers, acks, inputs
     header = good[1]["header"][:-64]
-    at = len(objects.label(b"header")) + 36
+    at = len(label(b"header")) + 36
     case("wrong neighbour count", "header", "decode", "five neighbours are claimed, the graph has six",
          signed(statement[1], header[:at] + u32(5) + header[at + 4:]))
     case("position outside the roster", "header", "decode", "position 8 of 7",
@@ -148,7 +149,7 @@ def negatives(made, graphs, statement, aggregator):
          dealer=1, holder=2, key=2)
 
     # Roster, result, and what every reader refuses
-    roster = objects.Roster.decode(made["roster"]["bytes"])
+    roster = rosters.Roster.decode(made["roster"]["bytes"])
     roster.entries[0], roster.entries[1] = roster.entries[1], roster.entries[0]
     case("unsorted sites", "roster", "decode", "bergen before basel", roster.encode())
     whole = {"roster": made["roster"]["bytes"], "task": made["task"]["bytes"], "header": good[1]["header"],

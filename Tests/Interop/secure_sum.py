@@ -8,19 +8,16 @@ A second implementation of the site's half: legs R0 to R5 and void. What the des
 nothing here waits, sends or reads a clock. Needs the package `cryptography` 48 or newer.
 """
 
-import base64
 import dataclasses
 import os
 import sys
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
-
 import secure_arithmetic as arithmetic
+import secure_envelope as envelopes
 import secure_objects as objects
-from secure_arithmetic import Refused, require, sha, u32, u64
-from secure_objects import verified
+import secure_roster as rosters
+from secure_bytes import Refused, ascending, lp, require, sha, u32, u64, verified
+from secure_round import Round, check_leaf, distinct
 
 LANES = 4
 
@@ -48,113 +45,6 @@ class Study:
     used: set = dataclasses.field(default_factory=set)  # models on which this site released or spent an update
     previous: list = dataclasses.field(default_factory=list)  # U of the last release
     lone: int = 0                # releases whose U differed from the one before by a few sites only
-
-
-@dataclasses.dataclass
-class Round:
-    """What everybody knows of one context: roster, terms and graph. Its checks are those of any reader."""
-    context: bytes
-    roster: objects.Roster
-    task: objects.Task
-    aggregator: bytes
-    number: int = 0
-    model: bytes = b""
-    order: list | None = None
-    frozen: list | None = None   # U of the first exact release of a statistic
-
-    def __post_init__(self):
-        self.neighbours = (objects.ring_neighbours(self.order, self.task.neighbours) if self.order
-                           else objects.complete(self.task.n))
-
-    @property
-    def entries(self):
-        return sum(section[0] for section in self.task.sections)
-
-    def key(self, position):
-        return self.roster.entries[position - 1].statement
-
-    def floors(self, members):
-        task = self.task
-        least = max(task.quorum, task.min_survivors, task.minimum_honest + task.colluders)
-        require(len(members) >= least, "below the floor")
-        require(set(task.required) <= set(members), "required site missing")
-
-    def permitted(self, members):
-        objects.admissible(members, self.task, self.neighbours, self.order)
-        self.floors(members)
-
-    def header(self, data, dealer):
-        header = objects.Header.decode(data, self.neighbours)
-        require(header.dealer == dealer, "dealer")
-        verified(self.key(dealer), header.signature, header.body)
-        require(header.context == self.context, "context")
-        return header
-
-    def manifest(self, data):
-        manifest = objects.Manifest.decode(data, self.task.n)
-        verified(self.aggregator, manifest.signature, manifest.body)
-        require(manifest.context == self.context, "context")
-        return manifest
-
-    def input(self, data, site, manifest_hash):
-        statement = objects.Input.decode(data)
-        require(statement.site == site and statement.entries == self.entries, "input")
-        verified(self.key(site), statement.signature, statement.body)
-        require((statement.context, statement.manifest) == (self.context, manifest_hash), "manifest of an input")
-        return statement
-
-    def survivors(self, made, manifest, inputs, around):
-        """R3 on a set, and again at R4: `inputs` are statements by position, at least those of N[around] within U."""
-        manifest_hash = sha(manifest.body)
-        require(made.context == self.context, "context")
-        require(made.manifest == manifest_hash, "manifest of a set")
-        require(set(made.members) <= set(manifest.headers), "U outside V1")
-        self.permitted(made.members)
-        require(made.members == self.frozen or not self.frozen, "U is not the frozen one")
-        # With a graph a site may be given its neighbourhood only, and then cannot recompute the set's hash of inputs.
-        near = made.members if self.order is None else [
-            x for x in made.members if x in inputs or x in self.neighbours[around] + [around]]
-        for x in near:
-            require(x in inputs, "input missing")
-            self.input(inputs[x], x, manifest_hash)
-        if near == made.members:
-            require(sha(b"".join(inputs[x] for x in near)) == made.inputs, "hash of the inputs")
-
-    def is_lone(self, members, previous):
-        """Whether the difference of two released sums would stand for a few sites only (A21)."""
-        return bool(previous) and 1 <= len(set(members) ^ set(previous)) < self.task.minimum_honest
-
-    def certificate(self, data):
-        made, body, signatures = objects.read_certificate(data, self.task.n, self.task.quorum)
-        require(made.context == self.context, "context")
-        for x, signature in signatures.items():
-            verified(self.key(x), signature, body)
-        return made, body
-
-    def void_certificate(self, data):
-        context, signatures = objects.read_void_certificate(data, self.task.n, self.task.quorum)
-        require(context == self.context, "context")
-        for x, signature in signatures.items():
-            verified(self.key(x), signature, objects.void(context))
-
-
-def check_leaf(entry, federation, issuer):
-    """A5 (1): the leaf of the issuing certificate binds this site's name and both keys."""
-    certificate = x509.load_der_x509_certificate(entry.leaf)
-    try:
-        issuer.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes,
-                                   ECDSA(certificate.signature_hash_algorithm))
-    except InvalidSignature:
-        raise Refused("leaf") from None
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    digest = base64.urlsafe_b64encode(sha(b"fl/keys/v1\n" + entry.statement + entry.witness)).rstrip(b"=")
-    wanted = [b"fl://" + federation + b"/site/" + entry.site, b"fl://" + federation + b"/keys/" + digest]
-    found = names.get_values_for_type(x509.UniformResourceIdentifier)
-    require(sorted(found) == sorted(name.decode() for name in wanted), "names of a leaf")
-
-
-def distinct(values):
-    require(len(set(values)) == len(values), "key on two positions")
 
 
 @dataclasses.dataclass
@@ -209,7 +99,7 @@ class Site:
 
     def accept(self, data):
         """R0: a roster of this site's studies. Returns its hash. The log's proof is checked by the caller."""
-        roster = objects.Roster.decode(data)
+        roster = rosters.Roster.decode(data)
         require(len(roster.entries) >= 3, "fewer than three sites")
         for entry in roster.entries:
             verified(entry.statement, entry.signature, entry.signable(roster.federation))
@@ -234,9 +124,9 @@ class Site:
         """A5 (2), (3): the same keys, or the old key's signature, or a quorum of the last roster, or my officer."""
         if before and (before.statement, before.witness) == (entry.statement, entry.witness):
             return
-        body = lambda name: (b"fl/keys/v1 " + name + b"\n" + arithmetic.lp(roster.federation)
-                             + arithmetic.lp(entry.site) + entry.statement + entry.witness + u64(roster.epoch))
-        objects.ascending([x for x, _ in entry.vouches])
+        body = lambda name: (b"fl/keys/v1 " + name + b"\n" + lp(roster.federation)
+                             + lp(entry.site) + entry.statement + entry.witness + u64(roster.epoch))
+        ascending([x for x, _ in entry.vouches])
         old = [signature for x, signature in entry.vouches if x == 0]
         if before and old:
             return verified(before.statement, old[0], body(b"rotate"))
@@ -251,12 +141,12 @@ class Site:
     def open(self, roster_hash, task_bytes, blobs, number, proofs=(), order=None):
         """R0': claims (study, round, attempt) for the context, which it returns. `proofs` end earlier attempts."""
         require(roster_hash in self.rosters, "roster unknown")
-        roster, task = self.rosters[roster_hash], objects.Task.decode(task_bytes)
+        roster, task = self.rosters[roster_hash], rosters.Task.decode(task_bytes)
         require(task.study in self.studies and task.study == roster.study, "study not approved")
         study = self.studies[task.study]
         self.terms(task, roster, study, order)
         model = sha(blobs[b"model"])
-        context = objects.context_hash(roster_hash, objects.inputs_hash(blobs), sha(task_bytes), number)
+        context = rosters.context_hash(roster_hash, rosters.inputs_hash(blobs), sha(task_bytes), number)
         claim = (task.study, number, task.attempt)
         if self.claims.get(claim) == context:
             return context
@@ -268,7 +158,7 @@ class Site:
         mine = [leg for leg in self.legs.values() if leg.round.task.study == task.study and not leg.closed]
         for leg in mine:
             require(not (leg.update and leg.update.state == "exposed") and not leg.released, "an attempt is still open")
-        require(task.kind != objects.TRAINING or model not in study.used, "model was summed")
+        require(task.kind != rosters.TRAINING or model not in study.used, "model was summed")
         for leg in mine:
             leg.close("abandoned")
         self.claims[claim], study.highest = context, (number, task.attempt)
@@ -308,7 +198,7 @@ class Site:
                       for i in range(len(secrets))]
             items = {w: [arithmetic.share(s, c, w) for s, c in zip(secrets, shared)] for w in objects.holders(u, near)}
             leg.items[u] = items[u]
-            leg.envelopes = {w: arithmetic.sealed(
+            leg.envelopes = {w: envelopes.sealed(
                 made.roster.entries[w - 1].xwing, objects.envelope_info(context), u32(u) + u32(w),
                 objects.plaintext(u, w, items[w], leg.seeds)) for w in near}
             header = objects.Header(context, u, [objects.commitment(context, secret) for secret in secrets],
@@ -329,7 +219,7 @@ class Site:
         try:
             seen = made.header(header, dealer)
             require(seen.envelopes[w] == sha(envelope), "envelope hash")
-            plain = arithmetic.opened(self.xwing, objects.envelope_info(context), u32(dealer) + u32(w), envelope)
+            plain = envelopes.opened(self.xwing, objects.envelope_info(context), u32(dealer) + u32(w), envelope)
             items, seed = objects.read_plaintext(plain, dealer, w, made.neighbours[dealer])
             require(objects.share_root(context, dealer, w, items) == seen.share_roots[w], "share root")
             if seed is not None:
@@ -406,7 +296,7 @@ class Site:
         if leg.position in made.members:
             require(bool(leg.input) and inputs[leg.position] == leg.input, "own input")
         study = self.studies[leg.round.task.study]
-        require(leg.round.task.kind != objects.TRAINING or not leg.round.is_lone(made.members, study.previous)
+        require(leg.round.task.kind != rosters.TRAINING or not leg.round.is_lone(made.members, study.previous)
                 or study.lone < leg.round.task.max_lone_differences, "too many lone differences")
 
     def sign(self, context, proposal, inputs):
@@ -427,7 +317,7 @@ class Site:
         return leg.set_signature
 
     def unmask(self, context, certificate, inputs):
-        """R4: the shares for a certified set, once. After a void was signed: nothing, but an excluded update is free."""
+        """R4: the shares for a certified set, once. Nothing after a void was signed, but an excluded update is free."""
         leg = self.leg(context)
         made, body = leg.round.certificate(certificate)
         if leg.released:

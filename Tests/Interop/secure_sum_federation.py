@@ -9,10 +9,12 @@ from cryptography import x509
 
 import secure_arithmetic as arithmetic
 import secure_objects as objects
+import secure_roster as rosters
 from make_enrolment_vectors import FEDERATION, ISSUING_DER, ed, leaf, raw
-from secure_arithmetic import Refused, require, sha
-from secure_objects import verified
-from secure_sum import Round, Site, Study, Update, signed
+from secure_bytes import Refused, require, sha, verified
+from secure_envelope import XWing
+from secure_round import Round
+from secure_sum import Site, Study, Update, signed
 
 KEY = ed("aggregator")
 ISSUER = x509.load_der_x509_certificate(ISSUING_DER)
@@ -129,17 +131,17 @@ def entry(x, epoch=1):
     """An unsigned part is made once per site: certificates and keys are the slow part."""
     if x not in ENTRIES:
         name, statement = f"site-{x:02}", ed(f"site-{x:02} statement")
-        xwing = arithmetic.XWing(sha(name.encode()))
+        xwing = XWing(sha(name.encode()))
         ENTRIES[x] = (name, statement, xwing, leaf(name))
     name, statement, xwing, certificate = ENTRIES[x]
-    made = objects.Entry(name.encode(), certificate, raw(statement), raw(ed(f"{name} witness")), xwing.public, bytes(32),
-                         epoch, 0, [])
+    made = rosters.Entry(name.encode(), certificate, raw(statement), raw(ed(f"{name} witness")), xwing.public,
+                         bytes(32), epoch, 0, [])
     made.signature = statement.sign(made.signable(FEDERATION.encode()))
     return made
 
 
 def roster(n, epoch=1):
-    return objects.Roster(FEDERATION.encode(), STUDY, epoch, bytes(32), 0, bytes(32),
+    return rosters.Roster(FEDERATION.encode(), STUDY, epoch, bytes(32), 0, bytes(32),
                           [entry(x, epoch) for x in range(1, n + 1)])
 
 
@@ -160,7 +162,7 @@ class Federation:
         self.updates = {}
 
     def task(self, attempt):
-        return objects.Task(STUDY, objects.TRAINING, attempt, PLAN, SECTIONS, self.n, **self.terms, policy=POLICY)
+        return rosters.Task(STUDY, rosters.TRAINING, attempt, PLAN, SECTIONS, self.n, **self.terms, policy=POLICY)
 
     def open(self, number=1, attempt=1, proofs=(), only=None):
         task = self.task(attempt)

@@ -7,11 +7,12 @@ import json
 import pathlib
 
 import secure_arithmetic as arithmetic
+import secure_envelope as envelopes
 import secure_objects as objects
+import secure_roster as rosters
 from mlkem_derandomised import encapsulate
-from secure_arithmetic import Refused, require, sha
-from secure_objects import verified
-from secure_sum import Round
+from secure_bytes import Reader, Refused, require, sha, u32, verified
+from secure_round import Round
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "protocol/vectors/secagg"
 BLOCKS = json.loads((FOLDER / "secagg.json").read_text(encoding="utf-8"))
@@ -59,9 +60,9 @@ def test_masks_of_the_older_round():
 def test_xwing():
     """The first test vector of draft-connolly-cfrg-xwing-kem: its seeds are the stream of SHAKE-128 of nothing."""
     source = hashlib.shake_128(b"").digest(96)
-    pair, randomness = arithmetic.XWing(source[:32]), source[32:]
-    point = arithmetic.x25519.X25519PrivateKey.from_private_bytes(randomness[32:])
-    shared, sealed = arithmetic.encapsulated(pair.public, encapsulate(pair.public[:1184], randomness[:32]), point)
+    pair, randomness = envelopes.XWing(source[:32]), source[32:]
+    point = envelopes.x25519.X25519PrivateKey.from_private_bytes(randomness[32:])
+    shared, sealed = envelopes.encapsulated(pair.public, encapsulate(pair.public[:1184], randomness[:32]), point)
     assert shared.hex() == "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384"
     assert pair.decapsulated(sealed) == shared
 
@@ -73,10 +74,11 @@ class Checks:
 
     def __init__(self):
         self.good = OBJECTS["round"]
-        roster = objects.Roster.decode(hexed(self.good["roster"]["bytes"]))
-        self.task = objects.Task.decode(hexed(self.good["task"]["bytes"]))
-        self.round = Round(hexed(self.good["context"]), roster, self.task, hexed(OBJECTS["keys"]["aggregator"]["public"]))
-        assert objects.context_hash(sha(roster.encode()), hexed(self.good["inputs"]["model_hash"]),
+        roster = rosters.Roster.decode(hexed(self.good["roster"]["bytes"]))
+        self.task = rosters.Task.decode(hexed(self.good["task"]["bytes"]))
+        aggregator = hexed(OBJECTS["keys"]["aggregator"]["public"])
+        self.round = Round(hexed(self.good["context"]), roster, self.task, aggregator)
+        assert rosters.context_hash(sha(roster.encode()), hexed(self.good["inputs"]["model_hash"]),
                                     sha(self.task.encode()), self.good["number"]) == self.round.context
         self.sites = {int(x): site for x, site in self.good["sites"].items()}
         self.inputs = {x: hexed(site["input"]) for x, site in self.sites.items()}
@@ -119,18 +121,18 @@ class Checks:
         arithmetic.rebuild({int(x): hexed(item) for x, item in case["shares"].items()})
 
     def envelope(self, data, case):
-        key = arithmetic.XWing(hexed(OBJECTS["keys"]["sites"][str(case["key"])]["xwing_seed"]))
-        aad = arithmetic.u32(case["dealer"]) + arithmetic.u32(case["holder"])
-        arithmetic.opened(key, objects.envelope_info(self.round.context), aad, data)
+        key = envelopes.XWing(hexed(OBJECTS["keys"]["sites"][str(case["key"])]["xwing_seed"]))
+        aad = u32(case["dealer"]) + u32(case["holder"])
+        envelopes.opened(key, objects.envelope_info(self.round.context), aad, data)
 
     def set_bitmap(self, data, case):
         graph = OBJECTS["graph"][case["graph"]]
-        task = objects.Task.decode(self.task.encode())
+        task = rosters.Task.decode(self.task.encode())
         task.n, task.quorum, task.neighbours = graph["n"], graph["quorum"], graph["k"]
         task.threshold, task.window = graph["t"], graph["m"]
-        order = objects.permutation(hexed(graph["key"]), graph["n"])
-        members = objects.Reader(data).positions(graph["n"])
-        objects.admissible(members, task, objects.ring_neighbours(order, graph["k"]), order)
+        order = rosters.permutation(hexed(graph["key"]), graph["n"])
+        members = Reader(data).positions(graph["n"])
+        rosters.admissible(members, task, rosters.ring_neighbours(order, graph["k"]), order)
 
 
 def test_refusals():
