@@ -289,6 +289,13 @@ class Site:
         update.state, update.context, update.claim, leg.state = "exposed", context, claim, "Exposed"
         return leg.chunks, leg.input
 
+    def receipt(self, context, data):
+        """The aggregator's word that it has this site's upload: proof, should the site then be left out."""
+        leg = self.leg(context)
+        body = objects.receipt(context, leg.input)
+        require(bool(leg.input) and data[:len(body)] == body and len(data) == len(body) + 64, "receipt")
+        verified(self.aggregator, data[len(body):], body)
+
     # -- R3 and R4 -----------------------------------------------------------------------------------------------------
 
     def judge(self, leg, made, inputs):

@@ -6,13 +6,18 @@ import hashlib
 import json
 import pathlib
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 import secure_arithmetic as arithmetic
 import secure_envelope as envelopes
 import secure_objects as objects
 import secure_roster as rosters
+from make_enrolment_vectors import ISSUING_DER
 from mlkem_derandomised import encapsulate
 from secure_bytes import Reader, Refused, require, sha, u32, verified
 from secure_round import Round
+from secure_sum import Site, Study, Update
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "protocol/vectors/secagg"
 BLOCKS = json.loads((FOLDER / "secagg.json").read_text(encoding="utf-8"))
@@ -65,6 +70,42 @@ def test_xwing():
     shared, sealed = envelopes.encapsulated(pair.public, encapsulate(pair.public[:1184], randomness[:32]), point)
     assert shared.hex() == "d2df0522128f09dd8e2c92b1e905c793d8f57a54c3da25861f10bf4ca613e384"
     assert pair.decapsulated(sealed) == shared
+
+
+def test_sites_replay_the_round():
+    """Sites with the file's keys and `rho`, given its headers and envelopes, send what stands in the file."""
+    good, keys = OBJECTS["round"], OBJECTS["keys"]
+    issuer = x509.load_der_x509_certificate(ISSUING_DER)
+    blobs = {name.encode(): hexed(blob) for name, blob in good["inputs"]["blobs"].items()}
+    inputs = {int(x): hexed(site["input"]) for x, site in good["sites"].items()}
+    for x in map(int, good["sites"]):
+        made, key = good["sites"][str(x)], keys["sites"][str(x)]
+        statement = Ed25519PrivateKey.from_private_bytes(hexed(key["statement_seed"]))
+        site = Site(key["site"].encode(), statement, envelopes.XWing(hexed(key["xwing_seed"])),
+                    hexed(keys["aggregator"]["public"]), issuer, lambda _, made=made: hexed(made["rho"]))
+        site.studies[hexed(good["task"]["study"])] = Study(sha(blobs[b"model"]))
+        context = site.open(site.accept(hexed(good["roster"]["bytes"])), hexed(good["task"]["bytes"]), blobs,
+                            good["number"])
+        assert context.hex() == good["context"]
+        leg, known = site.legs[context], objects.Header.decode(hexed(made["header"]), rosters.complete(7))
+        dealt = objects.Header.decode(site.deal(context)[0], rosters.complete(7))
+        assert (dealt.secrets, dealt.share_roots) == (known.secrets, known.share_roots)
+        leg.header = hexed(made["header"])  # sealing draws randomness: take the file's envelopes instead
+        for u in leg.round.neighbours[x]:
+            dealer = good["sites"][str(u)]
+            site.receive(context, u, hexed(dealer["header"]), hexed(dealer["envelopes"][str(x)]))
+        assert site.ack(context).hex() == made["ack"]
+        site.bind(context, hexed(good["manifest"]))
+        chunks, statement = site.upload(context, Update(made["values"][:-1]))
+        assert [chunk.hex() for chunk in chunks] == made["chunks"] and statement.hex() == made["input"]
+        if "receipt" in made:
+            site.receipt(context, hexed(made["receipt"]))
+        if "set_signature" in made:
+            assert site.sign(context, hexed(good["proposal"]), inputs).hex() == made["set_signature"]
+            assert site.unmask(context, hexed(good["certificate"]), inputs).hex() == made["shares"]
+        sums = site.result(context, hexed(good["result"]), [hexed(part) for part in good["sum_chunks"]],
+                           hexed(good["certificate"]))
+        assert sums == good["sum"][:-1]
 
 
 # ---- Refusals --------------------------------------------------------------------------------------------------------
