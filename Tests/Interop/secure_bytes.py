@@ -44,7 +44,7 @@ def label(name):
 def verified(key, signature, body):
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, body)
-    except InvalidSignature:
+    except (InvalidSignature, ValueError):
         raise Refused("signature") from None
 
 

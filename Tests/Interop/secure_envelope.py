@@ -40,6 +40,14 @@ def encapsulated(public, lattice=None, curve=None):
     return hashlib.sha3_256(first + second + point + public[1184:] + XWING_LABEL).digest(), sealed + point
 
 
+def check_public(public):
+    """Refuses a key to which nothing could be sealed: each of its holder's neighbours would stop at it."""
+    try:
+        encapsulated(public)
+    except ValueError:
+        raise Refused("X-Wing key") from None
+
+
 def extract(salt, label, ikm):
     return hmac.digest(salt, b"HPKE-v1" + SUITE + label + ikm, "sha256")
 
@@ -64,8 +72,8 @@ def sealed(public, info, aad, plaintext, **fixed):
 
 
 def opened(key_pair, info, aad, envelope):
-    key, nonce = schedule(key_pair.decapsulated(envelope[:1120]), info)
     try:
+        key, nonce = schedule(key_pair.decapsulated(envelope[:1120]), info)
         return AESGCM(key).decrypt(nonce, envelope[1120:], aad)
-    except InvalidTag:
+    except (InvalidTag, ValueError):  # ValueError: a point of low order, or no room for a tag
         raise Refused("envelope does not open") from None

@@ -147,6 +147,10 @@ def negatives(made, graphs, statement, aggregator):
          envelope, dealer=1, holder=3, key=2)
     case("changed envelope", "envelope", "check", "its last byte is another", envelope[:-1] + bytes([envelope[-1] ^ 1]),
          dealer=1, holder=2, key=2)
+    case("envelope with a point of low order", "envelope", "check", "its X25519 point is zero",
+         envelope[:1088] + bytes(32) + envelope[1120:], dealer=1, holder=2, key=2)
+    case("envelope too short", "envelope", "check", "an encapsulation and nothing else", envelope[:1120],
+         dealer=1, holder=2, key=2)
 
     # Roster, result, and what every reader refuses
     roster = rosters.Roster.decode(made["roster"]["bytes"])

@@ -104,13 +104,13 @@ class Round:
 
 def check_leaf(entry, federation, issuer):
     """A5 (1): the leaf of the issuing certificate binds this site's name and both keys."""
-    certificate = x509.load_der_x509_certificate(entry.leaf)
     try:
+        certificate = x509.load_der_x509_certificate(entry.leaf)
         issuer.public_key().verify(certificate.signature, certificate.tbs_certificate_bytes,
                                    ECDSA(certificate.signature_hash_algorithm))
-    except InvalidSignature:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (InvalidSignature, ValueError, x509.ExtensionNotFound):
         raise Refused("leaf") from None
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     digest = base64.urlsafe_b64encode(sha(b"fl/keys/v1\n" + entry.statement + entry.witness)).rstrip(b"=")
     wanted = [b"fl://" + federation + b"/site/" + entry.site, b"fl://" + federation + b"/keys/" + digest]
     found = names.get_values_for_type(x509.UniformResourceIdentifier)

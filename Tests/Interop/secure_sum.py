@@ -104,6 +104,7 @@ class Site:
         for entry in roster.entries:
             verified(entry.statement, entry.signature, entry.signable(roster.federation))
             check_leaf(entry, roster.federation, self.issuer)
+            envelopes.check_public(entry.xwing)
         for field in ("statement", "witness", "xwing", "leaf"):
             distinct([getattr(entry, field) for entry in roster.entries])
         distinct([key for entry in roster.entries for key in (entry.statement, entry.witness)])
@@ -145,6 +146,7 @@ class Site:
         require(task.study in self.studies and task.study == roster.study, "study not approved")
         study = self.studies[task.study]
         self.terms(task, roster, study, order)
+        require(b"model" in blobs, "no blob model")
         model = sha(blobs[b"model"])
         context = rosters.context_hash(roster_hash, rosters.inputs_hash(blobs), sha(task_bytes), number)
         claim = (task.study, number, task.attempt)
