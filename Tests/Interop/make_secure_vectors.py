@@ -27,7 +27,7 @@ FILE = json.loads((FOLDER / "secagg.json").read_text(encoding="utf-8"))["round"]
 SITES = ["basel", "bergen", "cleveland", "gent", "lund", "pisa", "zurich"]
 N = len(SITES)
 ALL, SURVIVORS, RESPONDERS, VOIDERS = range(1, 8), [1, 2, 4, 5, 6, 7], [1, 2, 4, 5, 7], [1, 2, 3, 5, 7]
-SECTIONS = [(8, 19, 16), (3, 40, 32), (4, 32, 2)]
+SECTIONS = [(8, 19, 16), (3, 64, 32), (4, 32, 2)]
 NEIGHBOURS = rosters.complete(N)
 AGGREGATOR = ed("aggregator")
 RULES = {

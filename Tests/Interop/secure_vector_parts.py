@@ -118,7 +118,7 @@ def packing():
 
 def sections64():
     rows = []
-    for n, bits, value_bits in ((4, 50, 48), (4, 64, 62), (500, 64, 55)):
+    for n, bits, value_bits in ((4, 64, 62), (500, 64, 55)):
         sections = [(5, 18, 16), (2, bits, value_bits), (4, 32, 2)]
         top = (1 << value_bits - 1) - 1
         values = [[top, -top] if x < 2 else [-top, -top] if x == 2 else [

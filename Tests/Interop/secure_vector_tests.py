@@ -52,6 +52,8 @@ def test_shares():
 def test_masks_of_the_older_round():
     made, sections = BLOCKS["round"], [(8, 32, 16)]
     context = hexed(made["context"])
+    hashes = [hexed(made[name]) for name in ("roster_hash", "model_hash", "task_hash")]
+    assert rosters.context_hash(*hashes, made["round_number"]) == context
     for x in range(1, 8):
         vector = arithmetic.encoded([made["inputs"][str(x)]], sections)
         seeds = [(b"self", 1, made["self_seeds"][str(x)])]
