@@ -94,6 +94,7 @@ class Site:
         self.aggregator, self.issuer, self.draw = aggregator, issuer, draw
         self.studies, self.rosters, self.legs, self.claims, self.voids = {}, {}, {}, {}, {}
         self.latest, self.fingerprints, self.evidence = None, set(), []
+        self.barred = -1  # the last epoch in which this site may have answered before a backup was restored
 
     # -- R0 and R0' ----------------------------------------------------------------------------------------------------
 
@@ -143,6 +144,7 @@ class Site:
         """R0': claims (study, round, attempt) for the context, which it returns. `proofs` end earlier attempts."""
         require(roster_hash in self.rosters, "roster unknown")
         roster, task = self.rosters[roster_hash], rosters.Task.decode(task_bytes)
+        require(roster.epoch > self.barred, "restored in this epoch")
         require(task.study in self.studies and task.study == roster.study, "study not approved")
         study = self.studies[task.study]
         self.terms(task, roster, study, order)
@@ -383,6 +385,7 @@ class Site:
     def void(self, context, roster_hash):
         """A promise: no shares and no set in this context. The site may not have joined it, and then never will."""
         require(roster_hash in self.rosters, "roster unknown")
+        require(self.rosters[roster_hash].epoch > self.barred, "restored in this epoch")
         if context in self.voids:
             return self.voids[context]
         leg = self.legs.get(context)
@@ -417,13 +420,19 @@ class Site:
         raise Refused("proof of nothing")
 
     def abandon(self, context):
-        """The epoch is long over, an officer's order, or a restored backup."""
+        """The epoch is long over, or an officer's order."""
         leg = self.leg(context)
         if not leg.closed:
             if leg.update and leg.update.state == "exposed":
                 self.studies[leg.round.task.study].used.add(leg.round.model)
             leg.settle("spent")
             leg.close("abandoned")
+
+    def restored(self, epoch):
+        """A backup was restored in this epoch (A2): what was sent since is unknown, so nothing more is sent in it."""
+        self.barred = epoch
+        for context in self.legs:
+            self.abandon(context)
 
 
 if __name__ == "__main__":

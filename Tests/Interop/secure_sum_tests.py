@@ -212,6 +212,23 @@ def test_release_and_void_exclude_each_other():
     refuses("void was signed", other.open)
 
 
+def test_a_restored_site_waits_for_the_next_epoch():
+    """A2: neither a second upload, nor a signature, nor a void from before the restore is repeated or made anew."""
+    federation = Federation(4)
+    made = federation.open()
+    certificate = federation.to_certificate(made)
+    site, context = federation.sites[1], made.round.context
+    site.restored(1)
+    refuses("another update", site.upload, context, federation.updates[1])
+    refuses("not in this state", site.unmask, context, certificate, made.inputs)
+    refuses("restored in this epoch", site.void, context, federation.hash)
+    refuses("restored in this epoch", lambda: federation.open(1, 2, only=[1]))
+    assert federation.updates[1].state == "spent"
+    later = site.accept(roster(4, 2).encode())
+    site.studies[STUDY].model = sha(b"model 2")
+    site.open(later, federation.task(1).encode(), {b"model": b"model 2"}, 2)
+
+
 def test_an_update_is_in_one_sum():
     """A6: after an upload only a void, or a set without the site, makes the update free."""
     federation = Federation(7)
