@@ -145,8 +145,8 @@ let package = Package(
             name: "consilium-bench",
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
-                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation",
-                "SiteService", "Store", "StudyFiles", "Tensors", "WireProtocol",
+                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic", "Simulation",
+                "SecureAggregation", "SiteService", "Store", "StudyFiles", "Tensors", "TransparencyLog", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "DaemonSupport",
