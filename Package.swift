@@ -145,7 +145,8 @@ let package = Package(
             name: "consilium-bench",
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
-                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic", "Simulation",
+                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic",
+                "Simulation",
                 "SecureAggregation", "SiteService", "Store", "StudyFiles", "Tensors", "TransparencyLog", "WireProtocol",
             ], swiftSettings: shared),
         .target(
@@ -208,9 +209,7 @@ let package = Package(
             name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
         .testTarget(
             name: "SecureAggregationTests",
-            dependencies: [
-                crypto, "Federation", "Randomness", "RingArithmetic", "SecureAggregation", "TransparencyLog",
-            ],
+            dependencies: ["Federation", "Randomness", "RingArithmetic", "SecureAggregation", "TransparencyLog"],
             swiftSettings: shared),
         .testTarget(
             name: "ServiceTests",

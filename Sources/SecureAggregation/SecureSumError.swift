@@ -20,6 +20,8 @@ package enum SecureSumError: Error, Hashable, Sendable {
 
     /// A name, key or certificate stands in the roster twice.
     case repeatedKey
+    /// An X-Wing key to which nobody can seal.
+    case unusableKey
     /// The reveals do not open the commitments of the draft.
     case wrongReveal
 

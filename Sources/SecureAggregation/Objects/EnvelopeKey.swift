@@ -11,7 +11,7 @@ package struct EnvelopePublicKey: Hashable, Sendable {
     package static let byteCount = 1_216
     package let bytes: [UInt8]
 
-    /// Takes a key of 1 216 bytes; nil for any other count. Whether it is one, sealing shows.
+    /// Takes a key of 1 216 bytes; nil for any other count. Whether it is one, ``isUsable`` says.
     package init?(bytes: [UInt8]) {
         guard bytes.count == Self.byteCount else { return nil }
         self.bytes = bytes
@@ -58,6 +58,11 @@ private let tagBytes = 16
 extension EnvelopePublicKey {
     /// What sealing adds to a plaintext: the encapsulated key and the tag.
     static let overhead = encapsulatedBytes + tagBytes
+
+    /// Whether these bytes are a key. One site that gave others would keep all its neighbours from dealing.
+    package var isUsable: Bool {
+        (try? XWingMLKEM768X25519.PublicKey(rawRepresentation: bytes).encapsulate()) != nil
+    }
 
     /// The encapsulated key and the ciphertext.
     ///

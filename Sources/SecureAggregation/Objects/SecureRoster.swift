@@ -80,12 +80,12 @@ package struct SecureRoster: Hashable, Sendable {
 // MARK: Checks
 
 extension SecureRoster {
-    /// What can be told from the roster alone: signatures of the present, keys that stand in it once.
+    /// What can be told from the roster alone: signatures and X-Wing keys of the present, keys that stand in it once.
     ///
     /// Not here: certificates and their names, the deny list, continuity with the roster before, and that the members
     /// are the study's. In one roster a key may serve one purpose of one site, or a signature would count twice.
     ///
-    /// - Throws: `.badSignature`, `.repeatedKey`.
+    /// - Throws: `.badSignature`, `.repeatedKey`, `.unusableKey`.
     package func check() throws(SecureSumError) {
         var keys: Set<[UInt8]> = []
         var certificates: Set<[UInt8]> = []
@@ -96,6 +96,7 @@ extension SecureRoster {
             guard case .present(let offer) = entry.presence else { continue }
             guard keys.insert(offer.envelopeKey.bytes).inserted else { throw .repeatedKey }
             guard entry.isSigned(in: federation) else { throw .badSignature }
+            guard offer.envelopeKey.isUsable else { throw .unusableKey }
         }
     }
 }

@@ -89,6 +89,7 @@ import Testing
     /// 1 216 bytes that are no ML-KEM key: coefficients past the modulus.
     @Test func nonsenseIsNoKeyToSealTo() throws {
         let nonsense = try #require(EnvelopePublicKey(bytes: [UInt8](repeating: 255, count: 1_216)))
+        #expect(!nonsense.isUsable && key.publicKey.isUsable)
         #expect(throws: SecureSumError.cryptographyFailed) {
             _ = try Envelope.seal(content, to: nonsense, context: context, dealer: 2, holder: 5)
         }

@@ -164,7 +164,7 @@ extension RandomObjects {
         }
         return try SecureRoster.Entry(
             site, of: "hearts.example.org", certificate: bytes(20), statementKey: key(), witnessKey: key().publicKey,
-            epoch: epoch, change: change, envelopeKey: #require(EnvelopePublicKey(bytes: bytes(1_216))),
+            epoch: epoch, change: change, envelopeKey: EnvelopePrivateKey(seed: bytes(32)).publicKey,
             nonceCommitment: isSparse ? RosterReveals.commitment(to: nonce) : nil, notAfter: 1_800_000_000)
     }
 

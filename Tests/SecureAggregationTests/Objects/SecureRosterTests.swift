@@ -68,6 +68,21 @@ import Testing
         #expect(throws: SecureSumError.badSignature) { try with { $0[1].certificate += [0] }.check() }
     }
 
+    /// A member's nonsense in place of a key would keep everybody else from dealing.
+    @Test mutating func keysThatNobodyCanSealToAreRefused() throws {
+        let roster = try random.roster()
+        var entries = roster.entries
+        let nonsense = try #require(EnvelopePublicKey(bytes: [UInt8](repeating: 255, count: 1_216)))
+        entries[2] = try SecureRoster.Entry(
+            entries[2].site, of: roster.federation, certificate: [9], statementKey: random.key(),
+            witnessKey: random.key().publicKey, epoch: roster.epoch, envelopeKey: nonsense, nonceCommitment: nil,
+            notAfter: 1)
+        let other = try SecureRoster(
+            federation: roster.federation, study: roster.study, epoch: roster.epoch, previous: roster.previous,
+            denyNumber: 0, denyHash: roster.denyHash, entries: entries)
+        #expect(throws: SecureSumError.unusableKey) { try other.check() }
+    }
+
     @Test mutating func formIsStrict() throws {
         let roster = try random.roster()
         func make(
