@@ -27,11 +27,11 @@ package struct MersenneField: Hashable, Sendable {
     }
 
     /// - Precondition: `value < p`.
-    @inlinable
+    @inlinable @inline(__always)
     init(reduced value: UInt64) { self.value = value }
 
     /// - Precondition: `sum < 2 p`.
-    @inlinable
+    @inlinable @inline(__always)
     init(twice sum: UInt64) {
         let less = sum &- MersenneField.modulus
         // All ones where the subtraction went below zero.
@@ -39,17 +39,17 @@ package struct MersenneField: Hashable, Sendable {
         value = less &+ (MersenneField.modulus & borrow)
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     package static func + (left: MersenneField, right: MersenneField) -> MersenneField {
         MersenneField(twice: left.value &+ right.value)
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     package static func - (left: MersenneField, right: MersenneField) -> MersenneField {
         MersenneField(twice: left.value &+ (MersenneField.modulus &- right.value))
     }
 
-    @inlinable
+    @inlinable @inline(__always)
     package static func * (left: MersenneField, right: MersenneField) -> MersenneField {
         let product = left.value.multipliedFullWidth(by: right.value)
         return MersenneField(

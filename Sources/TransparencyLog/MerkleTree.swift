@@ -23,7 +23,11 @@ package enum MerkleTree {
 
     /// SHA-256(0x01 || left || right).
     package static func nodeHash(_ left: Digest, _ right: Digest) -> Digest {
-        Digest(of: left.bytes + right.bytes, domain: "\u{1}")
+        var hash = BlobHasher()
+        unsafe withUnsafeBytes(of: UInt8(1)) { unsafe hash.update($0) }
+        unsafe left.bytes.withUnsafeBytes { unsafe hash.update($0) }
+        unsafe right.bytes.withUnsafeBytes { unsafe hash.update($0) }
+        return hash.finish()
     }
 
     /// The root over leaf hashes.
@@ -37,16 +41,7 @@ package enum MerkleTree {
     ///
     /// - Precondition: there is a leaf at `index`.
     package static func inclusionPath(to index: Int, in leaves: [Digest]) -> [Digest] {
-        precondition(leaves.indices.contains(index), "a path leads from a leaf of the tree")
-        var path: [Digest] = []
-        var rest = leaves[...]
-        while rest.count > 1 {
-            let split = rest.startIndex + split(rest.count)
-            let (left, right) = (rest[..<split], rest[split...])
-            path.append(root(of: Array(index < split ? right : left)))
-            rest = index < split ? left : right
-        }
-        return path.reversed()
+        StoredMerkleTree(leaves: leaves).inclusionPath(to: index)
     }
 
     /// The root to which a path leads; nil unless it is as long as the place in the tree asks.
@@ -80,9 +75,41 @@ package enum MerkleTree {
     ) -> Bool {
         root(of: leaf, at: index, count: count, path: path) == expected
     }
+}
 
-    /// The largest power of two below `count`.
-    private static func split(_ count: Int) -> Int { 1 << (Int.bitWidth - 1 - (count - 1).leadingZeroBitCount) }
+/// A tree whose nodes are all kept: for more than one path.
+///
+/// Level 0 are the leaves; a node of the next level is made of two, and a last one without a sibling rises unchanged, which
+/// gives the same tree as splitting at powers of two.
+package struct StoredMerkleTree: Sendable {
+    private let levels: [[Digest]]
+
+    package init(leaves: [Digest]) {
+        var levels = [leaves]
+        while let below = levels.last, below.count > 1 {
+            levels.append(
+                stride(from: 0, to: below.count, by: 2).map { index in
+                    index + 1 < below.count ? MerkleTree.nodeHash(below[index], below[index + 1]) : below[index]
+                })
+        }
+        self.levels = levels
+    }
+
+    package var root: Digest { levels.last?.first ?? Digest(of: [], domain: "") }
+
+    /// The hashes that lead from a leaf to the root, from the leaf up.
+    ///
+    /// - Precondition: there is a leaf at `index`.
+    package func inclusionPath(to index: Int) -> [Digest] {
+        precondition(levels[0].indices.contains(index), "a path leads from a leaf of the tree")
+        var path: [Digest] = []
+        var place = index
+        for level in levels.dropLast() {
+            if level.indices.contains(place ^ 1) { path.append(level[place ^ 1]) }
+            place /= 2
+        }
+        return path
+    }
 }
 
 /// The root of a tree whose leaves come one after the other.

@@ -16,7 +16,8 @@ struct LegSeconds: Codable {
     var total: Double { deal + input + sign + release }
 
     /// Adds the time of `body` to a leg.
-    mutating func time<Value>(_ leg: WritableKeyPath<LegSeconds, Double>, _ body: () throws -> Value) rethrows -> Value {
+    mutating func time<Value>(_ leg: WritableKeyPath<LegSeconds, Double>, _ body: () throws -> Value) rethrows -> Value
+    {
         let began = ContinuousClock.now
         defer { self[keyPath: leg] += (ContinuousClock.now - began) / .seconds(1) }
         return try body()

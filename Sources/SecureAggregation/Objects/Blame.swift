@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who spoiled a sum, with what proves it to somebody who was not there.
 
-package import Federation
 
 /// A site that did not keep to the protocol, provably.
 package enum Blame: Hashable, Sendable {
@@ -49,9 +48,9 @@ package struct ReleasedShare: Hashable, Sendable {
     package let holder: Position
     /// 40 bytes.
     package let share: [UInt8]
-    package let path: [Digest]
+    package let path: HashPath
 
-    package init(holder: Position, share: [UInt8], path: [Digest]) {
+    package init(holder: Position, share: [UInt8], path: HashPath) {
         self.holder = holder
         self.share = share
         self.path = path

@@ -22,7 +22,7 @@ extension RoundRules {
             let tree = ShareTree(items: shares, context: context, dealer: dealer, holder: holder)
             items += secrets.map { secret in
                 let index = Int(secret.index)
-                return ShareRelease.Item(secret: secret, share: shares[index], path: tree.path(to: index))
+                return ShareRelease.Item(secret: secret, share: shares[index], path: HashPath(tree.path(to: index)))
             }
         }
         return try ShareRelease(context: context, set: set.hash, site: holder, items: items, signedBy: key)
@@ -92,7 +92,7 @@ extension RoundRules {
             return false
         }
         return ShareTree.leads(
-            share.path, from: share.share, of: secret, to: root, context: context, holder: share.holder,
+            share.path.digests, from: share.share, of: secret, to: root, context: context, holder: share.holder,
             itemCount: header.itemCount)
     }
 }

@@ -16,9 +16,9 @@ package struct ShareRelease: SignedObject {
         /// 40 bytes.
         package var share: [UInt8]
         /// From the item's leaf to the root in the dealer's header.
-        package var path: [Digest]
+        package var path: HashPath
 
-        package init(secret: SecretID, share: [UInt8], path: [Digest]) {
+        package init(secret: SecretID, share: [UInt8], path: HashPath) {
             self.secret = secret
             self.share = share
             self.path = path
@@ -55,7 +55,7 @@ package struct ShareRelease: SignedObject {
             writer.integer(item.secret.index)
             writer.raw(item.share)
             writer.byte(UInt8(item.path.count))
-            writer.digests(item.path)
+            writer.raw(item.path.bytes)
         }
         return writer.bytes
     }
@@ -89,7 +89,7 @@ extension ShareRelease.Item {
         guard index < UInt32(SumParameters.mostSites), ShareItem.elements(of: share) != nil,
             length <= ObjectLimits.longestPath
         else { throw .malformed }
-        path = try reader.digests(length)
+        path = HashPath(bytes: try reader.raw(32 * length))
         secret = SecretID(dealer: dealer, index: index)
     }
 }

@@ -11,20 +11,21 @@ import TransparencyLog
 /// responder can be told apart.
 /// Source: privacy design review §3.1, O5; A11 (b).
 package struct ShareTree: Sendable {
-    private let leaves: [Digest]
+    private let tree: StoredMerkleTree
 
     /// - Precondition: every item has 40 bytes.
     package init(items: [[UInt8]], context: Digest, dealer: Position, holder: Position) {
-        leaves = items.enumerated().map { index, item in
-            Self.leaf(
-                item: item, of: SecretID(dealer: dealer, index: UInt32(index)), context: context, holder: holder)
-        }
+        tree = StoredMerkleTree(
+            leaves: items.enumerated().map { index, item in
+                Self.leaf(
+                    item: item, of: SecretID(dealer: dealer, index: UInt32(index)), context: context, holder: holder)
+            })
     }
 
-    package var root: Digest { MerkleTree.root(of: leaves) }
+    package var root: Digest { tree.root }
 
     /// From the leaf of `index` up to the root.
-    package func path(to index: Int) -> [Digest] { MerkleTree.inclusionPath(to: index, in: leaves) }
+    package func path(to index: Int) -> [Digest] { tree.inclusionPath(to: index) }
 
     /// Whether `path` leads from an item to the root of a tree of `itemCount` items.
     package static func leads(

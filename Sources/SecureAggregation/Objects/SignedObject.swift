@@ -63,7 +63,11 @@ package struct PositionSignature: Hashable, Sendable {
 }
 
 /// SHA-256 of bytes that carry their own label.
-func sha256(_ bytes: [UInt8]) -> Digest { Digest(of: bytes, domain: "") }
+func sha256(_ bytes: [UInt8]) -> Digest {
+    var hash = BlobHasher()
+    unsafe bytes.withUnsafeBytes { unsafe hash.update($0) }
+    return hash.finish()
+}
 
 extension Digest {
     /// 32 zero bytes: the place of a digest that there is not.

@@ -75,47 +75,61 @@ extension ShareCollector {
     /// - Precondition: ``hasEnough``.
     package mutating func rebuild(into unmasking: inout Unmasking) -> Rebuilding {
         precondition(hasEnough, "t shares of every secret")
-        let held = sharesBySecret()
+        let held = itemsBySecret()
         var interpolations: [[Position]: ShareInterpolation] = [:]
         for secret in unmasking.missingSecrets {
-            guard let header = headers[secret.dealer], let shares = held[secret] else { return .waiting([]) }
-            let used = shares.prefix(rules.parameters.threshold)
+            guard let header = headers[secret.dealer], let places = held[secret] else { return .waiting([]) }
+            let used = places.prefix(rules.parameters.threshold)
             let positions = used.map(\.holder)
             let interpolation = interpolations[positions] ?? ShareInterpolation(positions: positions)
             interpolations[positions] = interpolation
-            if let seed = try? interpolation.secret(from: used.map { $0.item.share }),
+            if let seed = try? interpolation.secret(from: used.compactMap { item(at: $0)?.share }),
                 Digest.commitment(to: seed, context: rules.context) == header.commitment(of: secret)
             {
                 unmasking.add(secret, seed: seed)
                 continue
             }
-            if let fault = findFault(in: secret, header: header, shares: shares) { return fault }
+            if let fault = findFault(in: secret, header: header, places: places) { return fault }
         }
         return .complete
     }
 
     /// A secret that does not meet its commitment: bad shares are thrown away; if none is bad, its dealer is.
     private mutating func findFault(
-        in secret: SecretID, header: DealHeader, shares: [(holder: Position, item: ShareRelease.Item)]
+        in secret: SecretID, header: DealHeader, places: [Place]
     ) -> Rebuilding? {
-        let blames = shares.compactMap { share in
-            releases[share.holder].flatMap { rules.check(share.item, of: $0, header: header) }
+        let blames = places.compactMap { place in
+            releases[place.holder].flatMap { rules.check($0.items[place.index], of: $0, header: header) }
         }
         guard blames.isEmpty else {
             for blame in blames { discard(blame.site) }
             return .waiting(blames)
         }
-        let good = shares.map { ReleasedShare(holder: $0.holder, share: $0.item.share, path: $0.item.path) }
+        let good = places.compactMap { place in
+            item(at: place).map { ReleasedShare(holder: place.holder, share: $0.share, path: $0.path) }
+        }
         guard case .blamed(let evidence) = rules.rebuild(secret, header: header, from: good) else { return nil }
         return .dealerBlamed(.dealer(evidence))
     }
 
+    /// Where a share lies: whose release, and which of its items.
+    private struct Place {
+        var holder: Position
+        var index: Int
+    }
+
+    private func item(at place: Place) -> ShareRelease.Item? { releases[place.holder]?.items[place.index] }
+
     /// Ascending by holder.
-    private func sharesBySecret() -> [SecretID: [(holder: Position, item: ShareRelease.Item)]] {
-        var shares: [SecretID: [(holder: Position, item: ShareRelease.Item)]] = [:]
-        for (site, release) in releases.sorted(by: { $0.key < $1.key }) {
-            for item in release.items { shares[item.secret, default: []].append((site, item)) }
+    private func itemsBySecret() -> [SecretID: [Place]] {
+        var places: [SecretID: [Place]] = [:]
+        places.reserveCapacity(counts.count)
+        for site in releases.keys.sorted() {
+            guard let release = releases[site] else { continue }
+            for (index, item) in release.items.enumerated() {
+                places[item.secret, default: []].append(Place(holder: site, index: index))
+            }
         }
-        return shares
+        return places
     }
 }

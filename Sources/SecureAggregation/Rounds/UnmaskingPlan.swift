@@ -26,6 +26,8 @@ package struct UnmaskingPlan: Sendable {
     package let dealers: PositionSet
     package let survivors: PositionSet
     private let graph: NeighbourGraph
+    /// Of positions 1...n, in order.
+    private let secretsByDealer: [[SecretID]]
 
     /// - Precondition: the survivors are among the dealers.
     package init(graph: NeighbourGraph, dealers: PositionSet, survivors: PositionSet) {
@@ -33,27 +35,28 @@ package struct UnmaskingPlan: Sendable {
         self.graph = graph
         self.dealers = dealers
         self.survivors = survivors
+        secretsByDealer = (1..<graph.count + 1).map { dealer in
+            guard dealers.contains(dealer) else { return [] }
+            let isSurvivor = survivors.contains(dealer)
+            var secrets = isSurvivor ? [SecretID(dealer: dealer, index: 0)] : []
+            for (offset, partner) in Self.partners(of: dealer, in: graph).enumerated()
+            where dealers.contains(partner) && survivors.contains(partner) != isSurvivor {
+                secrets.append(SecretID(dealer: dealer, index: UInt32(offset + 1)))
+            }
+            return secrets
+        }
     }
 
     /// The neighbours above a dealer, ascending: the i-th shares the secret of index i.
-    package func partners(of dealer: Position) -> [Position] {
+    private static func partners(of dealer: Position, in graph: NeighbourGraph) -> [Position] {
         graph.neighbours(of: dealer).filter { $0 > dealer }
     }
 
     /// The secrets of one dealer that are to be rebuilt, ascending.
-    package func secrets(of dealer: Position) -> [SecretID] {
-        guard dealers.contains(dealer) else { return [] }
-        let isSurvivor = survivors.contains(dealer)
-        var secrets = isSurvivor ? [SecretID(dealer: dealer, index: 0)] : []
-        for (offset, partner) in partners(of: dealer).enumerated()
-        where dealers.contains(partner) && survivors.contains(partner) != isSurvivor {
-            secrets.append(SecretID(dealer: dealer, index: UInt32(offset + 1)))
-        }
-        return secrets
-    }
+    package func secrets(of dealer: Position) -> [SecretID] { secretsByDealer[dealer - 1] }
 
     /// All secrets to be rebuilt, ascending.
-    package var secrets: [SecretID] { dealers.positions.flatMap(secrets(of:)) }
+    package var secrets: [SecretID] { secretsByDealer.flatMap { $0 } }
 
     /// The secrets of which `holder` must release its share, ascending: those of the dealers in its closed neighbourhood.
     package func secrets(heldBy holder: Position) -> [SecretID] {
@@ -64,7 +67,7 @@ package struct UnmaskingPlan: Sendable {
     /// The two ends of a pair secret; nil for a self seed.
     package func pair(of secret: SecretID) -> (lower: Position, upper: Position)? {
         guard secret.index > 0 else { return nil }
-        let partners = partners(of: secret.dealer)
+        let partners = Self.partners(of: secret.dealer, in: graph)
         guard secret.index <= partners.count else { return nil }
         return (secret.dealer, partners[Int(secret.index) - 1])
     }

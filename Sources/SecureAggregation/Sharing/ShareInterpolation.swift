@@ -53,8 +53,11 @@ package struct ShareInterpolation: Sendable {
         guard shares.count == positions.count else { throw .wrongShareCount }
         var values = [MersenneField](repeating: .zero, count: SecretLimbs.count)
         for (index, share) in shares.enumerated() {
-            guard let elements = ShareItem.elements(of: share) else { throw .notAShare(index: index) }
-            for limb in values.indices { values[limb] = values[limb] + weights[index] * elements[limb] }
+            guard share.count == ShareItem.byteCount else { throw .notAShare(index: index) }
+            for limb in values.indices {
+                guard let element = ShareItem.element(limb, of: share) else { throw .notAShare(index: index) }
+                values[limb] = values[limb] + weights[index] * element
+            }
         }
         defer { unsafe values.withUnsafeMutableBytes { unsafe $0.wipe() } }
         // All limbs are looked at before anything is decided.

@@ -20,10 +20,17 @@ package enum ShareItem {
         var elements: [MersenneField] = []
         elements.reserveCapacity(SecretLimbs.count)
         for start in stride(from: 0, to: byteCount, by: 8) {
-            let word = unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: start, as: UInt64.self) }
-            guard let element = MersenneField(UInt64(littleEndian: word)) else { return nil }
+            guard let element = element(start / 8, of: bytes) else { return nil }
             elements.append(element)
         }
         return elements
+    }
+
+    /// One element of a share; nil where it is not below p.
+    ///
+    /// - Precondition: the share has ``byteCount`` bytes.
+    static func element(_ limb: Int, of bytes: [UInt8]) -> MersenneField? {
+        let word = unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(fromByteOffset: 8 * limb, as: UInt64.self) }
+        return MersenneField(UInt64(littleEndian: word))
     }
 }

@@ -160,7 +160,7 @@ import Testing
             let items = secrets.map { secret in
                 ShareRelease.Item(
                     secret: SecretID(dealer: secret.0, index: secret.1), share: random.share(),
-                    path: random.digests(path))
+                    path: HashPath(random.digests(path)))
             }
             let release = try ShareRelease(
                 context: random.digest(), set: random.digest(), site: 2, items: items, signedBy: random.key())

@@ -69,8 +69,8 @@ import Testing
 
     @Test func wrongPathsBlameTheResponder() throws {
         for change: (inout ShareRelease) -> Void in [
-            { $0.items[3].share[0] ^= 1 }, { $0.items[3].path[0] = $0.items[3].path[1] },
-            { $0.items[3].path.removeLast() }, { $0.items[3].path.append($0.items[0].path[0]) },
+            { $0.items[3].share[0] ^= 1 }, { $0.items[3].path.digests[0] = $0.items[3].path.digests[1] },
+            { $0.items[3].path.digests.removeLast() }, { $0.items[3].path.digests.append($0.items[0].path.digests[0]) },
             { $0.items[3].share = $0.items[2].share },
         ] {
             let release = try release(change)

@@ -68,19 +68,32 @@ import Testing
         #expect(throws: SecureSumError.badSignature) { try with { $0[1].certificate += [0] }.check() }
     }
 
-    /// A member's nonsense in place of a key would keep everybody else from dealing.
-    @Test mutating func keysThatNobodyCanSealToAreRefused() throws {
+    /// The roster with another X-Wing key for the third site, which signs it.
+    private mutating func roster(withKey key: (SecureRoster) throws -> EnvelopePublicKey) throws -> SecureRoster {
         let roster = try random.roster()
         var entries = roster.entries
-        let nonsense = try #require(EnvelopePublicKey(bytes: [UInt8](repeating: 255, count: 1_216)))
         entries[2] = try SecureRoster.Entry(
             entries[2].site, of: roster.federation, certificate: [9], statementKey: random.key(),
-            witnessKey: random.key().publicKey, epoch: roster.epoch, envelopeKey: nonsense, nonceCommitment: nil,
+            witnessKey: random.key().publicKey, epoch: roster.epoch, envelopeKey: key(roster), nonceCommitment: nil,
             notAfter: 1)
-        let other = try SecureRoster(
+        return try SecureRoster(
             federation: roster.federation, study: roster.study, epoch: roster.epoch, previous: roster.previous,
             denyNumber: 0, denyHash: roster.denyHash, entries: entries)
+    }
+
+    /// A member's nonsense in place of a key would keep everybody else from dealing.
+    @Test mutating func keysThatNobodyCanSealToAreRefused() throws {
+        let nonsense = try #require(EnvelopePublicKey(bytes: [UInt8](repeating: 255, count: 1_216)))
+        let other = try roster { _ in nonsense }
         #expect(throws: SecureSumError.unusableKey) { try other.check() }
+    }
+
+    @Test mutating func noXWingKeyStandsTwice() throws {
+        let other = try roster { roster in
+            guard case .present(let offer) = roster.entries[1].presence else { throw SecureSumError.malformed }
+            return offer.envelopeKey
+        }
+        #expect(throws: SecureSumError.repeatedKey) { try other.check() }
     }
 
     @Test mutating func formIsStrict() throws {
