@@ -8,11 +8,12 @@ package struct ByteWriter {
     /// - Parameter label: what the bytes are; where it is a line, it ends in a line feed.
     package init(label: String) { bytes = Array(label.utf8) }
 
-    package mutating func raw(_ more: some Sequence<UInt8>) { bytes += more }
+    package mutating func raw(_ more: [UInt8]) { bytes += more }
+    package mutating func raw(_ more: some Sequence<UInt8>) { bytes.append(contentsOf: more) }
     package mutating func byte(_ value: UInt8) { bytes.append(value) }
 
     package mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
-        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes += $0 }
+        unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
     }
 
     /// - Precondition: at most 65 535 bytes.
@@ -52,12 +53,20 @@ package struct ByteReader<Failure: Error> {
         return Array(rest.prefix(count))
     }
 
-    package mutating func byte() throws(Failure) -> UInt8 { try raw(1)[0] }
+    package mutating func byte() throws(Failure) -> UInt8 {
+        guard let byte = rest.popFirst() else { throw malformed }
+        return byte
+    }
 
     package mutating func integer<Value: FixedWidthInteger & UnsignedInteger>(
         _ type: Value.Type = Value.self
     ) throws(Failure) -> Value {
-        try raw(MemoryLayout<Value>.size).reduce(0) { $0 << 8 | Value($1) }
+        let size = MemoryLayout<Value>.size
+        guard size <= rest.count else { throw malformed }
+        var value = Value.zero
+        for byte in rest.prefix(size) { value = value << 8 | Value(truncatingIfNeeded: byte) }
+        rest = rest.dropFirst(size)
+        return value
     }
 
     package mutating func prefixed() throws(Failure) -> [UInt8] { try raw(Int(try integer(UInt16.self))) }

@@ -82,12 +82,14 @@ package struct ShareRelease: SignedObject {
 
 extension ShareRelease.Item {
     fileprivate init(_ reader: inout SecureSumReader) throws(SecureSumError) {
-        let dealer = try reader.position()
-        let index: UInt32 = try reader.integer()
-        share = try reader.raw(ShareItem.byteCount)
-        let length = Int(try reader.byte())
-        guard index < UInt32(SumParameters.mostSites), ShareItem.elements(of: share) != nil,
-            length <= ObjectLimits.longestPath
+        // At once: a round of 500 sites has some hundred thousand of these.
+        let fields = try reader.raw(8 + ShareItem.byteCount + 1)
+        func number(_ range: Range<Int>) -> UInt32 { fields[range].reduce(0) { $0 << 8 | UInt32($1) } }
+        let (dealer, index) = (Position(number(0..<4)), number(4..<8))
+        share = Array(fields[8..<8 + ShareItem.byteCount])
+        let length = Int(fields[8 + ShareItem.byteCount])
+        guard (1...SumParameters.mostSites).contains(dealer), index < UInt32(SumParameters.mostSites),
+            ShareItem.isShare(share), length <= ObjectLimits.longestPath
         else { throw .malformed }
         path = HashPath(bytes: try reader.raw(32 * length))
         secret = SecretID(dealer: dealer, index: index)

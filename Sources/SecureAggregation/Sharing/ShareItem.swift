@@ -26,6 +26,11 @@ package enum ShareItem {
         return elements
     }
 
+    /// Whether bytes are five elements below p.
+    package static func isShare(_ bytes: [UInt8]) -> Bool {
+        bytes.count == byteCount && (0..<SecretLimbs.count).allSatisfy { element($0, of: bytes) != nil }
+    }
+
     /// One element of a share; nil where it is not below p.
     ///
     /// - Precondition: the share has ``byteCount`` bytes.
