@@ -19,6 +19,21 @@ enum GoldenVectors {
                 print("golden vectors: no \(path) in CONSILIUM_VECTORS, reading the committed file")
             }
         }
+        return try decode(type, at: file)
+    }
+
+    /// A file that others published and that is not ours to commit: of `CONSILIUM_VECTORS`, else of `shared/vectors` beside
+    /// the project; nil where it is not there.
+    static func published(_ path: String) -> URL? {
+        let beside = URL(fileURLWithPath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "shared/vectors")
+        let given = ProcessInfo.processInfo.environment["CONSILIUM_VECTORS"].map { URL(fileURLWithPath: $0) }
+        return [given, beside].compactMap { $0?.appending(path: path) }
+            .first { FileManager.default.fileExists(atPath: $0.path) }
+    }
+
+    static func decode<Contents: Decodable>(_ type: Contents.Type, at file: URL) throws -> Contents {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         return try decoder.decode(Contents.self, from: Data(contentsOf: file))
