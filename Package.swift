@@ -75,6 +75,11 @@ let package = Package(
         .target(
             name: "Federation", dependencies: [crypto, "NeuralNetworks", "Randomness", "RingArithmetic"],
             swiftSettings: pure),
+        .target(
+            name: "SecureAggregation",
+            dependencies: [crypto, "Federation", "Kernels", "Randomness", "RingArithmetic", "TransparencyLog"],
+            swiftSettings: pure),
+        .target(name: "TransparencyLog", dependencies: ["Federation"], swiftSettings: pure),
         // Edges
         .target(
             name: "ClinicalData", dependencies: ["CZlib", "Federation", "Kernels", "Randomness"], swiftSettings: shared),
@@ -141,8 +146,9 @@ let package = Package(
             name: "consilium-bench",
             dependencies: [
                 "AggregatorService", argumentParser, crypto, "ClinicalData", "Enrolment", "Federation", "Kernels",
-                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "Simulation",
-                "SiteService", "Store", "StudyFiles", "Tensors", "WireProtocol",
+                logging, "NeuralNetworks", nioCore, nioPosix, "PeerTransport", "Randomness", "RingArithmetic",
+                "Simulation",
+                "SecureAggregation", "SiteService", "Store", "StudyFiles", "Tensors", "TransparencyLog", "WireProtocol",
             ], swiftSettings: shared),
         .target(
             name: "DaemonSupport",
@@ -204,6 +210,10 @@ let package = Package(
         .testTarget(
             name: "RingArithmeticTests", dependencies: ["Randomness", "RingArithmetic"], swiftSettings: shared),
         .testTarget(
+            name: "SecureAggregationTests",
+            dependencies: ["Federation", "Randomness", "RingArithmetic", "SecureAggregation", "TransparencyLog"],
+            swiftSettings: shared),
+        .testTarget(
             name: "ServiceTests",
             dependencies: [
                 "AggregatorService", "ClinicalData", "consilium-aggregator", "consilium-site", crypto, "Enrolment",
@@ -228,6 +238,8 @@ let package = Package(
             name: "TelemetryTests", dependencies: ["AggregatorService", coreMetrics, "SiteService", "Telemetry"],
             swiftSettings: shared),
         .testTarget(name: "TensorsTests", dependencies: ["Randomness", "Tensors"], swiftSettings: shared),
+        .testTarget(
+            name: "TransparencyLogTests", dependencies: ["Federation", "TransparencyLog"], swiftSettings: shared),
         .target(
             name: "TestSupport", dependencies: [crypto, swiftASN1, x509], path: "Tests/TestSupport",
             swiftSettings: shared),

@@ -129,15 +129,21 @@ void consilium_ring_unpack_add(
     }
 }
 
-CLONES
-void consilium_ring_unpack_add64(
-    const uint8_t *restrict bytes, size_t count, uint64_t *restrict accumulators) {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t element;
-        memcpy(&element, bytes + 8 * i, 8);
-        accumulators[i] += element;
+// Mask words are added as they come from the cipher: the loads need no alignment, the machine is little-endian.
+#define ADD_WORDS(NAME, TYPE, OPERATION)                                                   \
+    CLONES                                                                                 \
+    void NAME(TYPE *restrict accumulators, const uint8_t *restrict bytes, size_t count) {  \
+        for (size_t i = 0; i < count; i++) {                                               \
+            TYPE word;                                                                     \
+            memcpy(&word, bytes + sizeof word * i, sizeof word);                           \
+            accumulators[i] OPERATION word;                                                \
+        }                                                                                  \
     }
-}
+
+ADD_WORDS(consilium_ring_add_words, uint32_t, +=)
+ADD_WORDS(consilium_ring_subtract_words, uint32_t, -=)
+ADD_WORDS(consilium_ring_add_words64, uint64_t, +=)
+ADD_WORDS(consilium_ring_subtract_words64, uint64_t, -=)
 
 CLONES
 void consilium_ring_dequantize(

@@ -33,13 +33,28 @@ package struct KeyedStream: ~Copyable {
     /// - Precondition: `key` has 32 bytes.
     /// - Throws: ``RandomnessError/cipherUnavailable`` if libcrypto cannot set up AES-256-CTR.
     package init(key: [UInt8]) throws(RandomnessError) {
-        precondition(key.count == Self.keyBytes, "a keyed stream needs a key of 32 bytes")
+        unsafe context = try unsafe key.withUnsafeBufferPointer { (key) throws(RandomnessError) in
+            try unsafe Self.context(key: UnsafeRawBufferPointer(key))
+        }
+    }
+
+    /// Starts the stream of a key that is lent.
+    ///
+    /// - Precondition: `key` has 32 bytes.
+    /// - Throws: ``RandomnessError/cipherUnavailable`` if libcrypto cannot set up AES-256-CTR.
+    package init(key: UnsafeRawBufferPointer) throws(RandomnessError) {
+        unsafe context = try unsafe Self.context(key: key)
+    }
+
+    private static func context(key: UnsafeRawBufferPointer) throws(RandomnessError) -> OpaquePointer {
+        precondition(key.count == keyBytes, "a keyed stream needs a key of 32 bytes")
         guard let context = unsafe EVP_CIPHER_CTX_new() else { throw .cipherUnavailable }
-        guard unsafe EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), nil, key, nil) == 1 else {
+        let bytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        guard unsafe EVP_EncryptInit_ex(context, EVP_aes_256_ctr(), nil, bytes, nil) == 1 else {
             unsafe EVP_CIPHER_CTX_free(context)
             throw .cipherUnavailable
         }
-        unsafe self.context = context
+        return unsafe context
     }
 
     deinit {
@@ -65,6 +80,23 @@ package struct KeyedStream: ~Copyable {
             precondition(status == 1 && Int(written) == count, "AES-256-CTR does not fail once it is set up")
             offset += count
         }
+    }
+
+    /// Writes the keystream from the start of block `fromBlock` over the buffer by encrypting zeros that are lent: for many
+    /// small buffers, which would otherwise be zeroed again and again.
+    ///
+    /// - Precondition: `zeros` is at least as long as the buffer, holds zeros only, and both are below 2³¹ bytes.
+    package mutating func fill(
+        _ buffer: UnsafeMutableRawBufferPointer, fromBlock: UInt64, encrypting zeros: UnsafeRawBufferPointer
+    ) {
+        precondition(zeros.count >= buffer.count, "a zero for each byte of the keystream")
+        guard let output = buffer.baseAddress, let input = zeros.baseAddress else { return }
+        restart(atBlock: fromBlock)
+        var written: Int32 = 0
+        let status = unsafe EVP_EncryptUpdate(
+            context, output.assumingMemoryBound(to: UInt8.self), &written,
+            input.assumingMemoryBound(to: UInt8.self), Int32(buffer.count))
+        precondition(status == 1 && Int(written) == buffer.count, "AES-256-CTR does not fail once it is set up")
     }
 
     /// Sets the counter without touching the key schedule.

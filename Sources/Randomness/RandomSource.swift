@@ -50,7 +50,8 @@ package struct RandomSource: Sendable {
         try KeyedStream(key: bytes(KeyedStream.keyBytes))
     }
 
-    private func fill(_ buffer: UnsafeMutableRawBufferPointer) {
+    /// Draws as many bytes as the buffer holds; see ``bytes(_:)``.
+    package func fill(_ buffer: UnsafeMutableRawBufferPointer) {
         switch origin {
         case .operatingSystem: unsafe Self.fillFromSystem(buffer)
         case .seeded(let shared): unsafe shared.fill(buffer)

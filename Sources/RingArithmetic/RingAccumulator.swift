@@ -167,8 +167,8 @@ extension RingAccumulator {
             let first = sectionOffset / 8
             unsafe sum.withMutableWords64(section: section) { words in
                 guard let input = bytes.baseAddress, let output = words.baseAddress else { return }
-                unsafe consilium_ring_unpack_add64(
-                    input.assumingMemoryBound(to: UInt8.self), bytes.count / 8, output + first)
+                unsafe consilium_ring_add_words64(
+                    output + first, input.assumingMemoryBound(to: UInt8.self), bytes.count / 8)
             }
         }
     }

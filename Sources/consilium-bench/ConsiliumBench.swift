@@ -24,11 +24,12 @@ struct ConsiliumBench: AsyncParsableCommand {
               consilium-bench table --megabytes 200 --json -
               consilium-bench train --case seed-cnn --json -
               consilium-bench product --size 2048 --json -
+              consilium-bench secure-sum --parameters 100000 --sites 500 --json -
             """,
         version: programVersion,
         subcommands: [
             RoundBench.self, TransportBench.self, LoadBench.self, LoadSitesCommand.self, TableBench.self,
-            TrainBench.self, ProductBench.self, TortureCommand.self,
+            TrainBench.self, ProductBench.self, SecureSumBench.self, TortureCommand.self,
         ])
 }
 

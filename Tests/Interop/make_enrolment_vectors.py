@@ -198,4 +198,5 @@ def main():
     output.write_text(json.dumps(vectors, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

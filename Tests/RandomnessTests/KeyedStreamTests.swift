@@ -62,6 +62,26 @@ import Testing
         #expect(buffer == keystream(&stream, count: 100, fromBlock: 3))
     }
 
+    @Test func lentZerosGiveTheSameBytes() throws {
+        var stream = try KeyedStream(key: key)
+        let zeros = [UInt8](repeating: 0, count: 20_000)
+        for (count, block) in [(0, 0), (1, 3), (16_384, 5), (19_999, 1 << 40), (20_000, 0)] {
+            var buffer = [UInt8](repeating: 0xA5, count: count)
+            buffer.withUnsafeMutableBytes { buffer in
+                zeros.withUnsafeBytes { stream.fill(buffer, fromBlock: UInt64(block), encrypting: $0) }
+            }
+            #expect(buffer == keystream(&stream, count: count, fromBlock: UInt64(block)))
+        }
+    }
+
+    @Test func wipedMemoryIsZero() {
+        var bytes = key
+        bytes.withUnsafeMutableBytes { $0.wipe() }
+        #expect(bytes == [UInt8](repeating: 0, count: 32))
+        var none: [UInt8] = []
+        none.withUnsafeMutableBytes { $0.wipe() }
+    }
+
     @Test func counterCarriesIntoTheUpperHalf() throws {
         var stream = try KeyedStream(key: key)
         let acrossTheEdge = keystream(&stream, count: 32, fromBlock: .max)

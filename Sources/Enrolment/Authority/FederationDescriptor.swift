@@ -42,7 +42,7 @@ package struct FederationDescriptor: Hashable, Sendable {
     }
 
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         federation = try reader.name()
         rootHash = try reader.digest()
         logOrigin = String(decoding: try reader.prefixed(), as: UTF8.self)

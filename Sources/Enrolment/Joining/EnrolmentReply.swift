@@ -34,7 +34,7 @@ package enum EnrolmentReply: Hashable, Sendable {
     }
 
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         switch try reader.byte() {
         case 1: self = .waiting(try FederationDescriptor(bytes: try reader.prefixed()))
         case 2:

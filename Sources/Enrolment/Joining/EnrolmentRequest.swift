@@ -50,7 +50,7 @@ package struct EnrolmentRequest: Hashable, Sendable {
 
     /// Reads a request; nothing is verified.
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         tokenID = try reader.raw(JoinToken.idByteCount)
         guard let party = SiteID(try reader.name()) else { throw .malformed }
         self.party = party

@@ -48,7 +48,7 @@ package struct JoinToken: Hashable, Sendable, CustomStringConvertible, CustomRef
         guard let payload = Base64URL.decode(fields[1]), fields[2] == Self.checksum(payload) else {
             throw .mistypedToken
         }
-        var reader = ByteReader(unlabelled: payload)
+        var reader = EnrolmentReader(unlabelled: payload)
         guard try reader.byte() == 1 else { throw .malformed }
         rootHash = try reader.digest()
         id = try reader.raw(Self.idByteCount)

@@ -32,7 +32,7 @@ package struct RenewalRequest: Hashable, Sendable {
     }
 
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         federation = try reader.name()
         guard let role = PartyRole(code: try reader.byte()), let id = SiteID(try reader.name()) else {
             throw .malformed

@@ -44,7 +44,7 @@ package struct DenyList: Hashable, Sendable {
     }
 
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         federation = try reader.name()
         number = try reader.integer()
         issued = try reader.seconds()
@@ -94,7 +94,7 @@ package struct DenyList: Hashable, Sendable {
     }
 }
 
-extension ByteReader {
+extension EnrolmentReader {
     /// Seconds since 1970 in a u64.
     mutating func seconds() throws(EnrolmentError) -> Int64 {
         guard let seconds = Int64(exactly: try integer(UInt64.self)) else { throw .malformed }

@@ -126,7 +126,7 @@ extension Roster {
 
     /// Reads a roster; nothing but its form is checked, see ``RosterCheck``.
     package init(bytes: [UInt8]) throws(EnrolmentError) {
-        var reader = try ByteReader(bytes, label: Self.label)
+        var reader = try EnrolmentReader(bytes, label: Self.label)
         let federation = try reader.name()
         let epoch: UInt64 = try reader.integer()
         let previous = try reader.digest()
@@ -185,7 +185,7 @@ extension Roster.Content {
 }
 
 extension Roster.Entry {
-    fileprivate init(_ reader: inout ByteReader) throws(EnrolmentError) {
+    fileprivate init(_ reader: inout EnrolmentReader) throws(EnrolmentError) {
         guard let site = SiteID(try reader.name()) else { throw .malformed }
         let certificate = try reader.prefixed()
         let keys = PartyKeys(statement: try reader.key(), witness: try reader.key())

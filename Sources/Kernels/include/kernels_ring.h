@@ -36,8 +36,15 @@ void consilium_ring_pack(const uint32_t *elements, size_t count, unsigned bits, 
 /// Shapes: bytes [(count * bits + 7) / 8], accumulators [count].
 void consilium_ring_unpack_add(const uint8_t *bytes, size_t count, unsigned bits, uint32_t *accumulators);
 
-/// Adds 8-byte elements to the accumulators, modulo 2^64. Shapes: bytes [8 * count], accumulators [count].
-void consilium_ring_unpack_add64(const uint8_t *bytes, size_t count, uint64_t *accumulators);
+/// Adds or subtracts little-endian words of 4 bytes, modulo 2^32. Shapes: bytes [4 * count], accumulators [count].
+void consilium_ring_add_words(uint32_t *accumulators, const uint8_t *bytes, size_t count);
+void consilium_ring_subtract_words(uint32_t *accumulators, const uint8_t *bytes, size_t count);
+
+/// Adds or subtracts little-endian words of 8 bytes, packed elements or mask words, modulo 2^64.
+///
+/// Shapes: bytes [8 * count], accumulators [count].
+void consilium_ring_add_words64(uint64_t *accumulators, const uint8_t *bytes, size_t count);
+void consilium_ring_subtract_words64(uint64_t *accumulators, const uint8_t *bytes, size_t count);
 
 /// out = (float)(factor * e), e = the low `bits` (1...32) bits of each element as a two's complement number.
 ///

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whatever sites are lost in whatever leg: the exact sum of the survivors, or no sum.
+
+import Federation
+import RingArithmetic
+import SecureAggregation
+import Testing
+
+@Suite struct LocalRoundTests {
+    @Test func withoutLossesTheSumIsThatOfAll() throws {
+        let round = try round(count: 5, seed: 1)
+        let all = Array(1...5)
+        #expect(try round.run() == .sum(round.plainSum(of: all), survivors: all))
+        for site in round.sites {
+            #expect(site.machine.state == .released)
+            #expect(site.updateChanges == [.exposed])
+        }
+    }
+
+    /// Every pattern of up to two losses among four and five sites, at every leg.
+    @Test(arguments: [4, 5])
+    func everyPatternOfLossesGivesTheExactSumOrNone(count: Int) throws {
+        for first in Leg.allCases where first != .never {
+            for second in Leg.allCases {
+                let round = try round(count: count, seed: 2)
+                try check(round, losses: [2: first, count: second])
+            }
+        }
+    }
+
+    @Test(arguments: 1...20)
+    func randomRoundsGiveTheExactSumOrNone(seed: Int) throws {
+        var random = RandomObjects(seed: UInt64(1_000 + seed), count: 12)
+        let count = 3 + Int(random.bytes(1)[0]) % 10
+        let round = try round(count: count, seed: UInt64(seed))
+        var losses: [Position: Leg] = [:]
+        for _ in 0..<Int(random.bytes(1)[0]) % (count / 2 + 1) {
+            let position = 1 + Int(random.bytes(1)[0]) % count
+            losses[position] = Leg.allCases[Int(random.bytes(1)[0]) % (Leg.allCases.count - 1)]
+        }
+        try check(round, losses: losses)
+    }
+
+    /// In a sparse graph a site shares with its neighbours only.
+    @Test func aSparseGraphGivesTheExactSum() throws {
+        let parameters = try SumParameters.sparse(count: 101, colluders: 10, losses: 5)
+        let graph = try NeighbourGraph(parameters, key: Digest(of: [7], domain: "graph of a test"))
+        let round = try round(parameters: parameters, graph: graph, seed: 3)
+        let lost: [Position: Leg] = [7: .input, 50: .sign, 99: .release]
+        let survivors = (1...101).filter { $0 != 7 }
+        #expect(try round.run(losses: lost) == .sum(round.plainSum(of: survivors), survivors: survivors))
+    }
+
+    private func check(_ round: LocalRound, losses: [Position: Leg]) throws {
+        let outcome = try round.run(losses: losses)
+        switch outcome {
+        case .sum(let sums, let survivors):
+            #expect(sums == round.plainSum(of: survivors))
+            let uploaded = round.sites.filter { $0.machine.input != nil }.map(\.position)
+            #expect(Set(survivors) == Set(uploaded))
+        case .voided:
+            for site in round.sites where site.updateChanges.contains(.exposed) && losses[site.position] == nil {
+                #expect(site.updateChanges == [.exposed, .free])
+            }
+        case .degraded: #expect(round.sites.allSatisfy { $0.updateChanges.isEmpty })
+        case .stuck: break
+        }
+        let lostBeforeRelease = losses.values.count { $0 < .release }
+        if lostBeforeRelease == 0, losses.count <= round.rules.parameters.toleratedLosses {
+            guard case .sum = outcome else {
+                Issue.record("no sum although few enough sites were lost, and those late")
+                return
+            }
+        }
+    }
+
+    private func round(count: Int, seed: UInt64) throws -> LocalRound {
+        try round(parameters: .complete(count), graph: .complete(count), seed: seed)
+    }
+
+    private func round(parameters: SumParameters, graph: NeighbourGraph, seed: UInt64) throws -> LocalRound {
+        var random = RandomObjects(seed: seed, count: parameters.count)
+        let layout = try MaskLayout(summing: [
+            RingSection(name: "values", count: 37, elementBits: .bits32(ringBits: 18)),
+            RingSection(name: "totals", count: 3, elementBits: .bits64),
+        ])
+        let vectors = (1...parameters.count).map { _ in
+            [
+                (0..<37).map { _ in Int64(Int8(bitPattern: random.bytes(1)[0])) },
+                (0..<3).map { _ in Int64(random.bytes(1)[0]) << 40 },
+            ]
+        }
+        let terms = RoundTerms(
+            minimumSurvivors: parameters.quorum, minimumHonest: 2, colluders: parameters.colluders,
+            logging: .notAwaited)
+        return try LocalRound(
+            parameters: parameters, graph: graph, terms: terms, layout: layout, vectors: vectors, random: &random)
+    }
+}
