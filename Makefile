@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable quality package package-test format lint clean help
+.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable soak quality package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl systemd
@@ -28,7 +28,16 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 # Training keeps every processor busy, and tests of connections beside it would wait too long.
 TRAINING_SUITES := ^ModelQualityTests\.|ModelZooTrainingTests
 
-test: deps lint imports test-portable build ## everything continuous integration checks
+# What the second implementation of the secure sum needs from PyPI.
+INTEROP := .build/interop
+
+$(INTEROP)/installed: Tests/Interop/requirements.txt
+	python3 -m venv $(INTEROP)
+	@$(INTEROP)/bin/pip install --quiet --disable-pip-version-check --requirement $< || { \
+	    printf 'error: Python packages could not be installed\nhint: PyPI must be reachable, or give PIP_INDEX_URL\n' >&2; exit 1; }
+	@touch $@
+
+test: deps lint imports $(INTEROP)/installed test-portable build ## everything continuous integration checks
 	@.ci/run-tests --skip-build --skip '$(TRAINING_SUITES)'
 	@.ci/run-tests --skip-build --filter '$(TRAINING_SUITES)'
 	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
@@ -38,6 +47,9 @@ test-portable: ## build without oneDNN and run the suites of kernels, layers and
 	swift build -c release --build-tests --disable-default-traits
 	@# What oneDNN's own implementations must be is asked only where it is compiled in: skipping that is no failure.
 	@CI= .ci/run-tests --skip-build --disable-default-traits --filter '^(TensorsTests|NeuralNetworksTests)\.'
+
+soak: build $(INTEROP)/installed ## lose every set of sites at every leg of the secure sum, in the second implementation (2 minutes)
+	@$(INTEROP)/bin/python3 Tests/Interop/secure_sum.py --self-test
 
 quality: build ## train networks on real data, every fold and three seeds (needs the folder CONSILIUM_DATA)
 	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '$(TRAINING_SUITES)'

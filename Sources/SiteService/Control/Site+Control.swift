@@ -82,7 +82,7 @@ extension Site {
             guard record.isPaused != isPaused else { break }
             try await store.pauseStudy(
                 hash, isPaused: isPaused, entry: entry(isPaused ? .studyPaused : .studyResumed, study: hash, body: [:]))
-            if isPaused { try await halt(hash, reason: .paused) }
+            if isPaused { halt(hash, reason: .paused) }
         case .decline, .withdraw:
             let hasTakenPart = record.decision == .accepted
             if action == .withdraw, !hasTakenPart {
@@ -93,18 +93,18 @@ extension Site {
                     message: "the site takes part in the study already", hint: "use `consilium site withdraw`")
             }
             try await store.withdrawStudy(hash, entry: entry(.studyWithdrawn, study: hash, body: [:]))
-            try await halt(hash, reason: .stopped)
+            halt(hash, reason: .stopped)
             try await decide(on: record.canonicalBytes)
         }
         return try await standing(of: hash)
     }
 
     /// Ends what is being computed for a study, and tells the aggregator not to wait.
-    private func halt(_ hash: Digest, reason: WithholdReason) async throws {
-        for round in try await store.rounds(study: hash) {
-            guard let cancellation = active[round.taskHash] else { continue }
+    private func halt(_ hash: Digest, reason: WithholdReason) {
+        // Not only what the store knows: a round that is just beginning is not in it yet.
+        for (task, cancellation) in active where cancellation.study == hash {
             cancellation.cancel()
-            tell(.withheld(task: round.taskHash, reason))
+            tell(.withheld(task: task, reason))
         }
     }
 

@@ -15,7 +15,7 @@ extension Site {
     func participate(in task: RoundTask) async throws {
         let hash = task.hash
         guard active[hash] == nil else { return }
-        let cancellation = Cancellation()
+        let cancellation = Cancellation(study: task.study)
         active[hash] = cancellation
         defer { active[hash] = nil }
         do {

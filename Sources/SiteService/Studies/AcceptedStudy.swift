@@ -15,7 +15,11 @@ struct AcceptedStudy: Sendable {
 
 /// Says to a computation on another thread that its result is no longer wanted.
 final class Cancellation: Sendable {
+    /// What is to be done belongs to this study.
+    let study: Digest
     private let flag = Atomic(false)
+
+    init(study: Digest) { self.study = study }
 
     func cancel() { flag.store(true, ordering: .relaxed) }
 

@@ -140,8 +140,8 @@ extension Site {
                 return reportUnusable(error.code.rawValue)
             }
             // The site may have missed how rounds ended: no vector of the study serves any more.
+            for round in active.values where round.study == hash { round.cancel() }
             for round in try await store.rounds(study: hash) {
-                active[round.taskHash]?.cancel()
                 try await forgetVector(of: round.taskHash, reason: outcome)
             }
             try await store.finishStudy(hash: hash, outcome: outcome, explanation: nil, at: wallMilliseconds())
