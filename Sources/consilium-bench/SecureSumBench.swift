@@ -92,7 +92,7 @@ struct SecureSumBench: ParsableCommand {
                 neighbours: round.rules.graph.neighbourCount, threshold: round.rules.parameters.threshold,
                 ringBits: bits, isExact: isExact, clientSeconds: Spread(clients.map(\.seconds.total)),
                 serverSeconds: Spread(legs.map(\.total)),
-                clientLegs: median(clients.map(\.seconds), by: \.total), serverLegs: median(legs, by: \.total),
+                clientLegs: median(clients.map(\.seconds)) { $0.total }, serverLegs: median(legs) { $0.total },
                 bytesUp: clients.map(\.bytesUp).max() ?? 0, bytesDown: clients.map(\.bytesDown).max() ?? 0,
                 maskGigabytesPerSecond: try maskRate(), peakBytes: try residentBytes(of: "self", "VmHWM")))
     }

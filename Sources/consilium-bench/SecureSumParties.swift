@@ -133,13 +133,8 @@ struct SecureSumRound {
     /// A seed for each site's made-up vector.
     private let random: RandomSource
 
-    init(sites: Int, sections: [RingSection], colluders: Int?, random: RandomSource) throws {
-        let parameters =
-            try colluders.map { count in
-                sites <= SumParameters.largestComplete
-                    ? try SumParameters.complete(sites, colluders: count)
-                    : try SumParameters.sparse(count: sites, colluders: count, losses: sites / 10)
-            } ?? SumParameters.standard(sites)
+    init(sites: Int, sections: [RingSection], random: RandomSource) throws {
+        let parameters = try SumParameters.standard(sites)
         func key() throws -> StatementKey {
             guard let key = StatementKey(seed: random.bytes(32)) else { throw BenchError("no statement key") }
             return key

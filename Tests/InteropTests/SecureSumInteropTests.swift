@@ -4,13 +4,16 @@
 import Foundation
 import Testing
 
+/// The Python that `make test` installs packages for.
+private enum InteropPython {
+    static let path = InteropFederation.project.appending(path: ".build/interop/bin/python3").path
+
+    static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) }
+}
+
 /// Swift's golden suites read what this program made; here it is asked whether it would make it again.
-@Suite(.enabled(if: SecureSumInteropTests.hasPython, "`make test` installs Python's packages into .build/interop"))
+@Suite(.enabled(if: InteropPython.isInstalled, "`make test` installs Python's packages into .build/interop"))
 struct SecureSumInteropTests {
-    private static let python = InteropFederation.project.appending(path: ".build/interop/bin/python3").path
-
-    static var hasPython: Bool { FileManager.default.isExecutableFile(atPath: python) }
-
     /// The vectors are its own; each other line names a test of the program. "every loss at every leg" takes two minutes and
     /// is left to `make soak`.
     @Test(arguments: [
@@ -27,7 +30,7 @@ struct SecureSumInteropTests {
         defer { try? FileManager.default.removeItem(at: folder) }
         let script = InteropFederation.project.appending(path: "Tests/Interop/\(words[0])").path
         let program = try ChildProgram(
-            words.joined(separator: " "), [Self.python, script] + words.dropFirst(),
+            words.joined(separator: " "), [InteropPython.path, script] + words.dropFirst(),
             output: folder.appending(path: "output"))
         #expect(try await program.status() == 0, "\(program.output)")
     }
