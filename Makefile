@@ -25,8 +25,9 @@ build: ## build programs and tests; one release build serves both
 demo: deps build ## run four sample hospitals and an aggregator on this machine (ARGS="…" is passed on)
 	$(BIN)/consilium demo $(ARGS)
 
-# Training keeps every processor busy, and tests of connections beside it would wait too long.
+# These keep every processor busy, and tests of connections beside them would wait too long.
 TRAINING_SUITES := ^ModelQualityTests\.|ModelZooTrainingTests
+BUSY_SUITES := $(TRAINING_SUITES)|^SecureAggregationTests\.|SecureSumInteropTests
 
 # What the second implementation of the secure sum needs from PyPI.
 INTEROP := .build/interop
@@ -38,8 +39,8 @@ $(INTEROP)/installed: Tests/Interop/requirements.txt
 	@touch $@
 
 test: deps lint imports $(INTEROP)/installed test-portable build ## everything continuous integration checks
-	@.ci/run-tests --skip-build --skip '$(TRAINING_SUITES)'
-	@.ci/run-tests --skip-build --filter '$(TRAINING_SUITES)'
+	@.ci/run-tests --skip-build --skip '$(BUSY_SUITES)'
+	@.ci/run-tests --skip-build --filter '$(BUSY_SUITES)'
 	@$(BIN)/consilium-bench torture --seeds 100000 --seconds 60
 	@.ci/torture-processes --kills 10 --full-disks
 
