@@ -115,7 +115,7 @@ import Testing
                 let waiting = 400 - sent.count
                 try #require(waiting > 0)
                 group.addTask { try await near.send(.control("urgent")) }
-                try await Task.sleep(for: .milliseconds(50))
+                try await Task.sleep(for: .milliseconds(300))
                 var after = 0
                 var isUrgentHere = false
                 for _ in 0..<401 {
