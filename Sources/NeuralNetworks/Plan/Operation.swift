@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer compiled for one worker: what it computes forward and backward over a part of the worker's examples.
 
-import Tensors
+package import Tensors
 
 /// What one training step tells every operation.
 package struct Step: Sendable {
@@ -52,6 +52,8 @@ package class Operation {
     package var passesGradient: Bool { isView }
     /// What runs before this operation, at the end of the stage before; see ``enter()``.
     package var collector: Operation? { nil }
+    /// The rows of the first parameter, a table, to whose gradients this step added; nil: it may add to all.
+    package var touchedRows: RowMarks? { nil }
     /// The names of the library's implementations, for the test that refuses slow ones.
     package var implementations: [String] { [] }
 

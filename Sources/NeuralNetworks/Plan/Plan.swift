@@ -19,6 +19,8 @@ package final class Plan {
     package private(set) var outputGradients: [Slot] = []
     /// Slots of ∂loss/∂input, for the inputs whose gradient was asked for.
     package private(set) var inputGradients: [Slot?] = []
+    /// The tables of whose gradient a step touches some rows only, in the order of the flat vector.
+    private(set) var touchedTables: [TouchedTable] = []
     private var operations: [Operation] = []
     private var stages: [Stage] = []
     /// What to add after each operation's backward: a second consumer's part of a gradient.
@@ -104,6 +106,10 @@ package final class Plan {
                     exchange: exchange, worker: options.worker))
             if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)
+            if let rows = operation.touchedRows {
+                touchedTables.append(
+                    TouchedTable(offset: slices[0].offset, width: slices[0].count / rows.rows, marks: rows))
+            }
             edges.append(operation.output)
         }
         outputs = graph.outputs.map { edge in

@@ -234,14 +234,46 @@ package final class Engine {
     /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
     private func updateParameters(_ member: Int, _ update: StepUpdate) {
         let total = workers[0].gradient.floats
-        for range in parts(member) {
-            let sum = total[range]
-            for other in workers.dropFirst() { add(other.gradient.floats[range], to: sum) }
-            if let proximal = update.proximal {
-                add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: sum)
+        let noise = update.privacy?.noise ?? 0
+        // What must see the whole sum first makes two passes of it over memory; else each block stays in the cache
+        // from the sum to the next step's zeros.
+        let sumsFirst = update.largestNorm != nil || optimizer.preparationBlocks > 0 || noise > 0
+        if sumsFirst { for range in parts(member) { sumGradients(in: range, update) } }
+        let scale = prepareUpdate(member, update)
+        if noise > 0 { workers[member].addNoise(noise, to: total, parts(member), member: member, step: update.step) }
+        let isDense = noise > 0 || update.proximal != nil || update.correction != nil
+        for part in parts(member) {
+            for start in stride(from: part.lowerBound, to: part.upperBound, by: VectorBlocks.size) {
+                let block = start..<min(start + VectorBlocks.size, part.upperBound)
+                if !sumsFirst { sumGradients(in: block, update) }
+                optimizer.update(
+                    parameters, gradient: total, range: block, step: update.step, rate: update.rate, scale: scale)
+                clearGradients(in: block, isDense: isDense)
             }
-            if let correction = update.correction { add(correction[range], to: sum) }
         }
+    }
+
+    /// The first worker's gradient becomes that of the batch, with what pulls the parameters elsewhere.
+    private func sumGradients(in range: Range<Int>, _ update: StepUpdate) {
+        let total = workers[0].gradient.floats
+        for other in workers.dropFirst() { other.gradient.add(to: total, in: range) }
+        if let proximal = update.proximal {
+            add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: total[range])
+        }
+        if let correction = update.correction { add(correction[range], to: total[range]) }
+    }
+
+    /// Zeroes what the workers touched; all of the sum where it is dense.
+    private func clearGradients(in range: Range<Int>, isDense: Bool) {
+        let total = workers[0].gradient.floats
+        if isDense { total[range].fill(with: 0) } else { workers[0].gradient.clear(in: range) }
+        for other in workers.dropFirst() { other.gradient.clear(in: range, andRowsOf: isDense ? nil : total) }
+    }
+
+    /// Measures and prepares what a limit on the norm and some optimisers need of the whole sum; returns the factor on
+    /// the gradient.
+    private func prepareUpdate(_ member: Int, _ update: StepUpdate) -> Float {
+        let total = workers[0].gradient.floats
         var scale = 1 / (update.privacy?.expectedPatients ?? 1)
         if let largest = update.largestNorm {
             team.wait()
@@ -258,14 +290,7 @@ package final class Engine {
                 parameters, gradient: total, blocks: first..<end, step: update.step, scale: Float(scale))
             team.wait()
         }
-        if let privacy = update.privacy, privacy.noise > 0 {
-            workers[member].addNoise(privacy.noise, to: total, parts(member), member: member, step: update.step)
-        }
-        for range in parts(member) {
-            optimizer.update(
-                parameters, gradient: total, range: range, step: update.step, rate: update.rate, scale: Float(scale))
-            for worker in workers { worker.gradient.floats[range].fill(with: 0) }
-        }
+        return Float(scale)
     }
 
     /// The trained parts of the flat vector that a worker updates; all of them together are the trained parts.
@@ -292,7 +317,7 @@ private final class GatheredOutputs {
 /// One worker: its plan, its gradients, its targets.
 private final class Worker {
     let plan: Plan
-    let gradient: FloatBuffer
+    let gradient: WorkerGradient
     let patients = Patients()
     var lossSum = 0.0
     /// What the worker's part of each term's loss is worth.
@@ -304,8 +329,9 @@ private final class Worker {
     private let targetCounts: [Int]
 
     init(_ graph: Graph, _ options: Plan.Options, parameters: Floats, targetCounts: [Int]) {
-        gradient = FloatBuffer(count: graph.parameterCount)
+        gradient = WorkerGradient(count: graph.parameterCount)
         plan = Plan(graph, options, parameters: parameters, gradients: gradient.floats)
+        gradient.tables = plan.touchedTables
         self.targetCounts = targetCounts
         targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
         weights = targetCounts.map { _ in 0 }
