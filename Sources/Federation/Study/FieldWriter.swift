@@ -3,11 +3,12 @@
 
 import NeuralNetworks
 
-/// Writes every field, those with their defaults, too.
+/// Writes every field, those with their defaults, too, unless they are additions.
 struct FieldWriter: FieldVisitor {
     private(set) var values: [String: CanonicalValue] = [:]
 
     mutating func integer(_ name: String, _ value: inout Int, _ range: ClosedRange<Int>, _ presence: FieldPresence) {
+        if presence == .addition, value == 0 { return }
         values[name] = .count(value)
     }
 
@@ -18,6 +19,7 @@ struct FieldWriter: FieldVisitor {
     mutating func decimal(
         _ name: String, _ value: inout Double, _ range: ClosedRange<Double>, _ presence: FieldPresence
     ) {
+        if presence == .addition, value == 0 { return }
         values[name] = .decimal(value)
     }
 
