@@ -12,6 +12,7 @@ package struct TrainingFile: Sendable {
     package let losses: [LossEntry]
     package var training: TrainingSettings
     package let data: DataDescription
+    /// What is trained: the model's layers, and the weights of losses that are learned.
     package let graph: Graph
     package let objective: Objective
 
@@ -54,9 +55,10 @@ package struct TrainingFile: Sendable {
         _ = try dataReader.fields(DataDescription.keys)
         let features = try Self.listedFeatures(dataReader)
         model = try Self.model(modelReader, features: features, load)
-        graph = try Self.graph(model, features: features, dataReader)
+        let layers = try Self.graph(model, features: features, dataReader)
         losses = try LossEntry.list(lossReader)
-        objective = try Self.objective(losses, model, graph, lossReader)
+        objective = try Self.objective(losses, model, layers, lossReader)
+        graph = objective.completing(layers)
         training = try TrainingSettings(fields.required("training"))
         data = try DataDescription(dataReader, inputs: model.inputNames, losses: losses.map(\.output))
         try checkData(dataReader)
@@ -130,7 +132,8 @@ package struct TrainingFile: Sendable {
             guard let output = names.firstIndex(of: name) else {
                 throw reader.error("judges an unknown output", hint: "outputs: \(names.joined(separator: ", "))")
             }
-            terms.append(Objective.Term(output: output, entry.loss, weight: entry.weight))
+            terms.append(
+                Objective.Term(output: output, entry.loss, weight: entry.weight, learnsWeight: entry.learnsWeight))
         }
         let objective = Objective(terms)
         do { _ = try objective.targetCounts(graph) } catch {

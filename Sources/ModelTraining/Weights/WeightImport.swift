@@ -16,7 +16,8 @@ package enum WeightImport {
         let file = try open(path)
         var (problems, parameters) = (WeightProblems(), [Float](repeating: 0, count: graph.parameterCount))
         let entries = Dictionary(file.header.tensors.map { ($0.name, $0) }) { first, _ in first }
-        for slice in graph.slices {
+        // Learned weights of losses are no part of the model: they start anew where the file has none.
+        for slice in graph.slices where slice.name != Objective.logVarianceName || entries[slice.name] != nil {
             guard let entry = entries[slice.name] else {
                 problems.missing.append(slice.name)
                 continue

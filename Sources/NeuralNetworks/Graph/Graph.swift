@@ -88,6 +88,22 @@ package struct Graph: Sendable {
         self.operations = operations
     }
 
+    /// The graph with one more parameter, of no layer, behind the others; its name is its full name.
+    init(_ graph: Graph, adding parameter: ParameterDeclaration) {
+        let offset = graph.parameterCount
+        (inputShapes, nodes, outputs, shapes) = (graph.inputShapes, graph.nodes, graph.outputs, graph.shapes)
+        (operations, slicesOfNode) = (graph.operations, graph.slicesOfNode)
+        slices = graph.slices + [ParameterSlice(name: parameter.name, shape: parameter.shape, offset: offset)]
+        starts = graph.starts + [parameter.start]
+        let range = offset..<offset + parameter.count
+        if let last = graph.trainedRanges.last, last.upperBound == offset {
+            trainedRanges = graph.trainedRanges.dropLast() + [last.lowerBound..<range.upperBound]
+        } else {
+            trainedRanges = graph.trainedRanges + [range]
+        }
+        parameterCount = range.upperBound
+    }
+
     /// A chain of layers, named by their places as PyTorch's `Sequential` does.
     package init(input: Shape, layers: [any Layer]) throws(ShapeError) {
         let nodes = layers.enumerated().map { Node("\($0.offset)", $0.element, inputs: [$0.offset]) }

@@ -18,13 +18,15 @@ package final class Engine {
     package let batchCapacity: Int
     let targetCounts: [Int]
     let parameterBuffer: FloatBuffer
-    private let team: WorkerTeam
-    private let workers: [Worker]
-    private let isPrivate: Bool
+    let team: WorkerTeam
+    let workers: [Worker]
+    let isPrivate: Bool
     /// The places of the outputs without a loss.
-    private let untrainedOutputs: [Int]
+    let untrainedOutputs: [Int]
+    /// Where the parameter of each term that learns its weight lies.
+    let logVariancePlaces: [Int?]
     /// Outputs and gradients of the whole batch, for losses that mix examples.
-    private let gathered: [GatheredOutputs]
+    let gathered: [GatheredOutputs]
     private var optimizer: Optimizer
     private var hasNoiseKey = false
     private let gradientNorm: GradientNorm
@@ -61,6 +63,7 @@ package final class Engine {
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
+        logVariancePlaces = try objective.logVariancePlaces(graph)
         untrainedOutputs = graph.outputs.indices.filter { output in !objective.terms.contains { $0.output == output } }
         batchCapacity = options.batchSize
         isPrivate = options.isPrivate
@@ -158,6 +161,7 @@ package final class Engine {
                 worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
                 worker.patients.clip(to: privacy.bound)
                 worker.plan.addClipped(examples: share.count, patients: worker.patients)
+                addClippedWeights(worker)
             } else {
                 worker.plan.backward(examples: share.count)
             }
@@ -175,60 +179,6 @@ package final class Engine {
             return patients.first { $0.lowerBound >= place }?.lowerBound ?? count
         }
         return boundary(member)..<boundary(member + 1)
-    }
-
-    /// Writes the output gradients, and the worker's part of the batch's loss.
-    private func evaluateLosses(_ worker: Worker, _ share: Range<Int>, batch: Int) {
-        worker.lossSum = 0
-        let range = 0..<share.count
-        for index in objective.terms.indices {
-            let output = worker.plan.outputs[objective.terms[index].output]
-            worker.weights[index] = objective.terms[index].loss.weight(
-                targets: worker.targets(index, range), output: output.shape)
-        }
-        if workerCount > 1 { team.wait() }
-        for output in untrainedOutputs { worker.plan.outputGradients[output].floats(range).fill(with: 0) }
-        for (index, term) in objective.terms.enumerated() {
-            let output = worker.plan.outputs[term.output]
-            let gradient = worker.plan.outputGradients[term.output]
-            if term.loss.mixesExamples {
-                evaluateMixing(term, index, worker, share, batch: batch)
-                continue
-            }
-            let total = workers.reduce(0) { $0 + $1.weights[index] }
-            let scale = total > 0 ? term.weight / total : 0
-            let sum = term.loss.evaluate(
-                output.floats(range), targets: worker.targets(index, range), output: output.shape,
-                scale: isPrivate ? Float(term.weight) : Float(scale), into: gradient.floats(range))
-            worker.lossSum += sum * scale
-        }
-    }
-
-    /// Outputs and targets of all workers come together, the first worker evaluates, and each takes its part.
-    private func evaluateMixing(_ term: Objective.Term, _ index: Int, _ worker: Worker, _ share: Range<Int>, batch: Int)
-    {
-        let output = worker.plan.outputs[term.output]
-        let (all, width) = (gathered[index], output.count)
-        let part = share.lowerBound * width..<share.upperBound * width
-        all.outputs.floats[part].copy(from: output.floats(0..<share.count))
-        team.wait()
-        if worker === workers[0] {
-            let targets = FloatBuffer(count: batch * targetCounts[index])
-            var place = 0
-            for other in workers {
-                let own = other.targets(index, 0..<other.exampleCount)
-                targets.floats[place..<place + own.count].copy(from: own)
-                place += own.count
-            }
-            let weight = term.loss.weight(targets: targets.floats, output: output.shape)
-            let scale = weight > 0 ? term.weight / weight : 0
-            let sum = term.loss.evaluate(
-                all.outputs.floats[0..<batch * width], targets: targets.floats, output: output.shape,
-                scale: Float(scale), into: all.gradients.floats[0..<batch * width])
-            worker.lossSum += sum * scale
-        }
-        team.wait()
-        worker.plan.outputGradients[term.output].floats(0..<share.count).copy(from: all.gradients.floats[part])
     }
 
     /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
@@ -300,91 +250,5 @@ package final class Engine {
         return graph.trainedRanges.lazy
             .map { max($0.lowerBound, first)..<max(min($0.upperBound, end), max($0.lowerBound, first)) }
             .filter { !$0.isEmpty }
-    }
-}
-
-/// Outputs of the whole batch and their gradients.
-private final class GatheredOutputs {
-    let outputs: FloatBuffer
-    let gradients: FloatBuffer
-
-    init(count: Int) {
-        outputs = FloatBuffer(count: count)
-        gradients = FloatBuffer(count: count)
-    }
-}
-
-/// One worker: its plan, its gradients, its targets.
-private final class Worker {
-    let plan: Plan
-    let gradient: WorkerGradient
-    let patients = Patients()
-    var lossSum = 0.0
-    /// What the worker's part of each term's loss is worth.
-    var weights: [Double]
-    private(set) var exampleCount = 0
-    private var noiseStream: KeyedStream?
-    private let noise = GaussianNoise()
-    private let targetBuffers: [GatheredOutputs]
-    private let targetCounts: [Int]
-
-    init(_ graph: Graph, _ options: Plan.Options, parameters: Floats, targetCounts: [Int]) {
-        gradient = WorkerGradient(count: graph.parameterCount)
-        plan = Plan(graph, options, parameters: parameters, gradients: gradient.floats)
-        gradient.tables = plan.touchedTables
-        self.targetCounts = targetCounts
-        targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
-        weights = targetCounts.map { _ in 0 }
-    }
-
-    func prepareNoise(key: [UInt8]?) throws(RandomnessError) {
-        if let key { noiseStream = try KeyedStream(key: key) } else { noiseStream = nil }
-    }
-
-    /// Adds normal noise to parts of a vector. Every step and every worker has a place of its own in the stream.
-    func addNoise(
-        _ deviation: Double, to total: Floats, _ parts: some Sequence<Range<Int>>, member: Int, step: Int
-    ) {
-        // 2²⁸ blocks of four floats for each of up to 2⁸ workers: a vector has at most 2²⁸ floats.
-        var block = UInt64(step) << 36 | UInt64(member) << 28
-        for range in parts {
-            unsafe noise.add(deviation: Float(deviation), to: total[range]) { bytes, _ in
-                unsafe noiseStream?.fill(bytes, fromBlock: block)
-                block += UInt64(bytes.count / KeyedStream.blockBytes)
-            }
-        }
-    }
-
-    func targets(_ term: Int, _ range: Range<Int>) -> Floats {
-        targetBuffers[term].outputs.floats.rows(range, width: targetCounts[term])
-    }
-
-    /// Copies the share's examples to the inputs of the plan.
-    func begin(_ share: Range<Int>, _ rows: ArraySlice<Int32>, _ examples: Examples, _ patients: [Range<Int>]?) {
-        exampleCount = share.count
-        for (place, row) in rows[rows.startIndex + share.lowerBound..<rows.startIndex + share.upperBound].enumerated() {
-            plan.load(examples, row: Int(row), at: place)
-            for (term, count) in targetCounts.enumerated() {
-                targets(term, place..<place + 1).copy(from: examples.targets[term], at: Int(row) * count)
-            }
-        }
-        if let patients {
-            self.patients.begin(patients, within: share)
-        } else if plan.isPrivate {
-            self.patients.begin((0..<share.count).lazy.map { $0..<$0 + 1 })
-        }
-    }
-}
-
-extension Plan {
-    /// Copies one example to a place of the input slots.
-    func load(_ examples: Examples, row: Int, at place: Int) {
-        for (index, slot) in inputs.enumerated() {
-            switch examples.inputs[index] {
-            case .floats(let values): slot.floats(place..<place + 1).copy(from: values, at: row * slot.count)
-            case .tokens(let tokens): slot.integers(place..<place + 1).copy(from: tokens, at: row * slot.count)
-            }
-            slot.lengths?[place] = examples.lengths[index].map { Int($0[row]) } ?? slot.shape.sizes[0]
-        }
     }
 }
