@@ -16,6 +16,8 @@ struct PlanRun {
     /// Every named tensor after the pass: running statistics change.
     var parameters: [String: [Float]] = [:]
     var implementations: [String]
+    /// Bytes of the plan.
+    var byteCount = 0
 
     /// Runs `graph` over `examples` examples in a plan with room for `capacity`.
     ///
@@ -27,7 +29,7 @@ struct PlanRun {
     init(
         _ graph: Graph, parameters: [String: [Float]], inputs: [[Float]], lengths: [Int]? = nil, cotangent: [Float],
         examples: Int, capacity: Int? = nil, kernels: KernelSet = .fastest,
-        precision: Precision = .float32, step: Step? = nil
+        precision: Precision = .float32, step: Step? = nil, mostKeptSteps: Int = MultiHeadAttention.mostKeptSteps
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -39,7 +41,7 @@ struct PlanRun {
         }
         var options = Plan.Options(capacity: capacity ?? examples, isTraining: true)
         (options.kernels, options.precision) = (kernels, precision)
-        options.wantsInputGradients = true
+        (options.wantsInputGradients, options.mostKeptSteps) = (true, mostKeptSteps)
         let plan = Plan(
             graph, options, parameters: flat.floats, gradients: gradient.floats)
         let range = 0..<examples
@@ -69,6 +71,7 @@ struct PlanRun {
             self.parameters[slice.name] = flat.floats[place].array
         }
         implementations = plan.implementations
+        byteCount = plan.byteCount
     }
 }
 

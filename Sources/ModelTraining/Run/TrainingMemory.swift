@@ -42,7 +42,10 @@ package enum TrainingMemory {
                 return sum + 2 * shapes[0][0] * perStep
             case let layer as MultiHeadAttention:
                 let (steps, others) = (shapes[0][0], shapes[shapes.count - 1][0])
-                return sum + 2 * (layer.heads * steps * others + 4 * max(steps, others) * shapes[0][1])
+                // Of long sequences the probabilities are computed again.
+                let isLong = max(steps, others) > MultiHeadAttention.mostKeptSteps
+                let probabilities = isLong ? 0 : layer.heads * steps * others
+                return sum + 2 * (probabilities + 4 * max(steps, others) * shapes[0][1])
             default: return sum
             }
         }

@@ -72,6 +72,11 @@ package struct MultiHeadAttention: Layer {
         return 4 * (queries + keys) * width * width + 4 * queries * keys * width
     }
 
+    /// The most steps, of queries or keys, for which training keeps every example's probabilities, `[queries, keys]` for
+    /// each head. With more, backward computes them again from q and k, one product beside the six of a step, and
+    /// what is kept grows with the steps and not with their square: at 1024 steps and 4 heads 16 MiB less per example.
+    package static let mostKeptSteps = 512
+
     package func makeOperation(_ context: OperationContext) -> Operation { AttentionOperation(self, context) }
 }
 
@@ -86,9 +91,10 @@ private final class AttentionOperation: Operation {
     /// What each in-projection gives, `[steps, outputs]`, and its gradient.
     private let projected: [Slot]
     private let projectedGradients: [Slot]
-    /// The probabilities, kept in training only.
-    private let probabilities: Slot?
-    private let inferenceProbabilities: FloatBuffer
+    /// The probabilities, where training keeps them for backward.
+    private let keptProbabilities: Slot?
+    /// Those of one example, in inference and where backward computes them again.
+    private let passingProbabilities: FloatBuffer
     /// What the heads give, side by side, and its gradient.
     private let attended: Slot
     private let attendedGradient: Slot
@@ -124,15 +130,16 @@ private final class AttentionOperation: Operation {
             zip(context.inputs, parts).map { Slot(Shape([$0.shape.sizes[0], $1.count])) }
         }
         (projected, projectedGradients) = (slots(), slots())
-        probabilities = context.isTraining ? Slot(Shape([layer.heads, queries, keys])) : nil
-        inferenceProbabilities = FloatBuffer(count: context.isTraining ? 0 : heads.probabilityCount)
+        let isKept = context.isTraining && max(queries, keys) <= context.mostKeptSteps
+        keptProbabilities = isKept ? Slot(Shape([layer.heads, queries, keys])) : nil
+        passingProbabilities = FloatBuffer(count: isKept ? 0 : heads.probabilityCount)
         attended = Slot(context.outputShape)
         attendedGradient = Slot(context.outputShape)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
     }
 
     override var readsInputs: Bool { true }
-    override var saved: [Slot] { projected + [attended] + (probabilities.map { [$0] } ?? []) }
+    override var saved: [Slot] { projected + [attended] + (keptProbabilities.map { [$0] } ?? []) }
     override var backwardTemporaries: [Slot] { projectedGradients + [attendedGradient] }
     override var readByClipping: [Slot] {
         inputs + projectedGradients + [attended] + (outputGradient.map { [$0] } ?? [])
@@ -158,11 +165,10 @@ private final class AttentionOperation: Operation {
             let (q, k, v) = headRows(projected, one, of: examples)
             rotary?.turn(q.values, stride: q.stride, heads: headCount)
             rotary?.turn(k.values, stride: k.stride, heads: headCount)
-            // The keys that exist; all without lengths.
-            let keySlot = inputs[inputs.count - 1]
-            heads.forward(
-                q, k, v, length: keySlot.lengths?[example] ?? keySlot.shape.sizes[0], dropout: dropout(of: example),
-                probabilities: probabilities?.values(one, of: examples) ?? inferenceProbabilities.floats,
+            let probabilities = keptProbabilities?.values(one, of: examples) ?? passingProbabilities.floats
+            heads.attend(q, k, length: keyCount(of: example), into: probabilities)
+            heads.gather(
+                v, dropout: dropout(of: example), probabilities: probabilities,
                 into: attended.values(one, of: examples))
         }
         // y = c·w_outᵀ + bias_out
@@ -205,7 +211,7 @@ private final class AttentionOperation: Operation {
 
     /// Writes the gradients of c, of q, k, v, and the wanted ones of the inputs.
     private func backpropagate(_ examples: Range<Int>) {
-        guard let outputGradient, let probabilities else { return }
+        guard let outputGradient else { return }
         // y = c·w_outᵀ + bias_out: dc = dy·w_out
         outProjection.backwardInput(outputGradient.floats(examples), into: attendedGradient.floats(examples))
         for example in examples {
@@ -213,8 +219,10 @@ private final class AttentionOperation: Operation {
             // q and k are those that were turned
             let (q, k, v) = headRows(projected, one, of: examples)
             let (dq, dk, dv) = headRows(projectedGradients, one, of: examples)
+            let probabilities = keptProbabilities?.values(one, of: examples) ?? passingProbabilities.floats
+            if keptProbabilities == nil { heads.attend(q, k, length: keyCount(of: example), into: probabilities) }
             heads.backward(
-                q, k, v, dropout: dropout(of: example), probabilities: probabilities.values(one, of: examples),
+                q, k, v, dropout: dropout(of: example), probabilities: probabilities,
                 gradient: attendedGradient.values(one, of: examples), into: dq, dk, dv)
             // turned by an angle: the gradient is turned back
             rotary?.turnBack(dq.values, stride: dq.stride, heads: headCount)
@@ -239,6 +247,12 @@ private final class AttentionOperation: Operation {
             HeadRows(values: first, stride: queryStride), columns(from: keyStride - 2 * width),
             columns(from: keyStride - width)
         )
+    }
+
+    /// The keys that exist; all without lengths.
+    private func keyCount(of example: Int) -> Int {
+        let slot = inputs[inputs.count - 1]
+        return slot.lengths?[example] ?? slot.shape.sizes[0]
     }
 
     private func dropout(of example: Int) -> ExampleDropout? {

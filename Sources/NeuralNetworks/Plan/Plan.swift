@@ -53,6 +53,8 @@ package final class Plan {
         package var worker = 0
         /// What a chunk's input and output may take of the second-level caches, in floats: two megabytes.
         package var chunkFloats = 512 * 1024
+        /// See ``MultiHeadAttention/mostKeptSteps``; another number is for tests.
+        package var mostKeptSteps = MultiHeadAttention.mostKeptSteps
 
         package init(capacity: Int, isTraining: Bool) {
             self.capacity = capacity
@@ -102,7 +104,7 @@ package final class Plan {
                     capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
                     precision: options.precision, node: index, poolMasksReLU: masked, masksReLU: masks,
-                    isPrivate: options.isPrivate,
+                    isPrivate: options.isPrivate, mostKeptSteps: options.mostKeptSteps,
                     exchange: exchange, worker: options.worker))
             if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)
