@@ -103,6 +103,65 @@ import Testing
         }
     }
 
+    /// Two outputs whose losses' weights are learned, a frozen layer, accumulation and an average.
+    private static let learned = """
+        model:
+          inputs: {x: {features: 2}}
+          layers:
+            - {dense: {units: 4, activation: tanh}, name: stem}
+            - {dense: {units: 3}, name: kind, from: stem}
+            - {dense: {units: 1}, name: risk, from: stem}
+          outputs: [kind, risk]
+        loss:
+          - {output: kind, loss: softmaxCrossEntropy, weight: learned}
+          - {output: risk, loss: meanSquaredError, weight: learned}
+        training:
+          optimizer: adamW
+          learningRate: 0.05
+          batchSize: 4
+          epochs: 4
+          seed: 2
+          accumulate: 2
+          averageDecay: 0.5
+          freeze: [stem]
+        data:
+          arrays: {file: a.npz, inputs: {x: {array: x, divide: 10}}, target: {kind: kinds, risk: risks}}
+        """
+
+    /// 24 rows, 8 in a step: 3 steps an epoch. What was saved between them is gone on with, and the model file has it.
+    @Test(arguments: [1, 3, 4, 11]) func learnedWeightsGoOnToTheSameBits(_ steps: Int) throws {
+        try SampleData.withFolder { folder in
+            let archive = SampleData.archive([
+                ("x", "|u1", "(24, 2)", (0..<48).map { UInt8($0 * 7 % 11) }),
+                ("kinds", "|u1", "(24,)", (0..<24).map { UInt8($0 % 3) }),
+                ("risks", "|u1", "(24, 1)", (0..<24).map { UInt8($0 * 5 % 4) }),
+            ])
+            try Data(archive).write(to: folder.appending(path: "a.npz"))
+            let file = try SampleData.parse(Self.learned)
+            let sets = try DataSetReader(file, folder: folder.path).load()
+            let whole = try finished(TrainingRun(file, sets, .init(threads: 1)).run { _, _ in })
+            #expect(whole.parameters.suffix(2).allSatisfy { $0 != 0 })
+            var options = TrainingRun.Options(threads: 1, checkpoint: folder.appending(path: "c").path)
+            let countdown = Countdown(steps)
+            options.isInterrupted = { countdown.isOver() }
+            guard case .interrupted = try TrainingRun(file, sets, options).run(onEpoch: { _, _ in }) else {
+                Issue.record("the training was not interrupted")
+                return
+            }
+            options.isInterrupted = { false }
+            options.resumes = true
+            let rest = try finished(TrainingRun(file, sets, options).run { _, _ in })
+            #expect(rest.parameters.map(\.bitPattern) == whole.parameters.map(\.bitPattern))
+            let path = folder.appending(path: "model").path
+            try LocalModel(
+                file, sets.preprocessing, parameters: rest.parameters, epoch: rest.epoch, trainingExamples: 24
+            ).write(to: path)
+            let model = try LocalModel.read(path)
+            #expect(model.parameters == rest.parameters)
+            #expect(try ModelFile.readWithParameters(path).model.tensors.last?.name == "loss.logVariances")
+        }
+    }
+
     @Test func checkpointsOfAnOlderFormatAreRefused() throws {
         try withData { file, sets, path in
             try ModelFile.write(

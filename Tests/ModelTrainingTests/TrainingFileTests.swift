@@ -30,6 +30,35 @@ import Testing
         #expect(again.data == file.data && again.model == file.model)
     }
 
+    // Two outputs of which one learns the weight of its loss: read, written, and with a tensor of its own.
+    @Test func learnedWeightsAreReadAndWritten() throws {
+        func file(_ weight: String) throws -> TrainingFile {
+            try SampleData.parse(
+                """
+                model:
+                  inputs: {x: {features: 3}}
+                  layers:
+                    - {dense: {units: 4}, name: kind, from: x}
+                    - {dense: {units: 1}, name: risk, from: x}
+                  outputs: [kind, risk]
+                loss:
+                  - {output: kind, loss: softmaxCrossEntropy, weight: \(weight)}
+                  - {output: risk, loss: meanSquaredError, weight: 0.3}
+                training: {optimizer: sgd, learningRate: 0.1, batchSize: 4, epochs: 1, seed: 1}
+                data: {arrays: {file: a.npz, inputs: {x: x}, target: {kind: a, risk: b}}}
+                """)
+        }
+        let (fixed, learned) = (try file("1"), try file("learned"))
+        #expect(fixed.hash != learned.hash)
+        #expect(learned.objective.terms.map(\.learnsWeight) == [true, false])
+        #expect(learned.graph.slices.last?.name == "loss.logVariances" && learned.graph.slices.last?.shape == [1])
+        #expect(learned.graph.parameterCount == fixed.graph.parameterCount + 1)
+        let again = try TrainingFile.parse(
+            CanonicalValue(canonicalBytes: learned.canonicalValue.bytes).documentNode, path: "x")
+        #expect(again.hash == learned.hash)
+        #expect(throws: FileError.self) { try file("unlearned") }
+    }
+
     @Test func everySettingChangesTheHash() throws {
         let one = try SampleData.parse(SampleData.tableTraining())
         var hashes = [one.hash]

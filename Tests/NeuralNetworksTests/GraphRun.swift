@@ -46,7 +46,8 @@ struct GraphRun: Equatable {
     ///   - repeats: How often the pass is taken with the same plan; the last one counts.
     init(
         _ problem: GraphProblem, _ kernels: KernelSet, capacity: Int? = nil, chunkFloats: Int? = nil,
-        patients: [Int]? = nil, bound: Double = .infinity, repeats: Int = 1
+        patients: [Int]? = nil, bound: Double = .infinity, repeats: Int = 1,
+        mostKeptSteps: Int = MultiHeadAttention.mostKeptSteps
     ) {
         let (graph, examples) = (problem.graph, problem.examples)
         let flat = FloatBuffer(count: graph.parameterCount)
@@ -55,6 +56,7 @@ struct GraphRun: Equatable {
         (options.kernels, options.wantsInputGradients) = (kernels, true)
         (options.isPrivate, options.largestPatient) = (patients != nil, patients?.max() ?? 1)
         if let chunkFloats { options.chunkFloats = chunkFloats }
+        options.mostKeptSteps = mostKeptSteps
         let plan = Plan(graph, options, parameters: flat.floats, gradients: gradient.floats)
         for _ in 0..<repeats {
             flat.floats.copy(from: problem.parameters, at: 0)

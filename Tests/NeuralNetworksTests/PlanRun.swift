@@ -18,6 +18,8 @@ struct PlanRun {
     var implementations: [String]
     /// The names of tensors without a gradient.
     var frozen: Set<String>
+    /// Bytes of the plan.
+    var byteCount = 0
 
     /// Runs `graph` over `examples` examples in a plan with room for `capacity`.
     ///
@@ -29,7 +31,7 @@ struct PlanRun {
     init(
         _ graph: Graph, parameters: [String: [Float]], inputs: [[Float]], lengths: [Int]? = nil, cotangent: [Float],
         examples: Int, capacity: Int? = nil, kernels: KernelSet = .fastest,
-        precision: Precision = .float32, step: Step? = nil
+        precision: Precision = .float32, step: Step? = nil, mostKeptSteps: Int = MultiHeadAttention.mostKeptSteps
     ) {
         let flat = FloatBuffer(count: graph.parameterCount)
         let gradient = FloatBuffer(count: graph.parameterCount)
@@ -41,7 +43,7 @@ struct PlanRun {
         }
         var options = Plan.Options(capacity: capacity ?? examples, isTraining: true)
         (options.kernels, options.precision) = (kernels, precision)
-        options.wantsInputGradients = true
+        (options.wantsInputGradients, options.mostKeptSteps) = (true, mostKeptSteps)
         let plan = Plan(
             graph, options, parameters: flat.floats, gradients: gradient.floats)
         let range = 0..<examples
@@ -72,6 +74,7 @@ struct PlanRun {
         }
         implementations = plan.implementations
         frozen = Set(graph.slices.filter(\.isFrozen).map(\.name))
+        byteCount = plan.byteCount
     }
 }
 

@@ -236,11 +236,19 @@ struct RandomGraph {
     private mutating func sequenceLayer() -> any Layer {
         let (hidden, isBidirectional) = (number(1...5), chance(0.4))
         switch random.index(below: 10) {
-        case 0: return LSTM(hidden, layers: number(1...2), bidirectional: isBidirectional)
-        case 1: return GRU(hidden, layers: number(1...2), bidirectional: isBidirectional)
+        case 0:
+            let layers = number(1...2)
+            return LSTM(
+                hidden, layers: layers, bidirectional: isBidirectional, dropout: layers > 1 ? dropout : 0)
+        case 1:
+            let layers = number(1...2)
+            return GRU(
+                hidden, layers: layers, bidirectional: isBidirectional, dropout: layers > 1 ? dropout : 0)
         case 2:
+            let layers = number(1...2)
             return RNN(
-                hidden, layers: number(1...2), bidirectional: isBidirectional, activation: pick([.tanh, .relu]))
+                hidden, layers: layers, bidirectional: isBidirectional, dropout: layers > 1 ? dropout : 0,
+                activation: pick([.tanh, .relu]))
         case 3: return LearnedPositions()
         case 4: return LastStep()
         case 5: return MeanOverTime()

@@ -121,6 +121,8 @@ import Testing
         #expect(throws: ShapeError.self) { try GRU(0).outputShape([Shape([4, 2])]) }
         #expect(throws: ShapeError.self) { try GRU(3, layers: 0).outputShape([Shape([4, 2])]) }
         #expect(throws: ShapeError.self) { try RNN(3, activation: .gelu).outputShape([Shape([4, 2])]) }
+        #expect(throws: ShapeError.self) { try LSTM(3, layers: 2, dropout: 1).outputShape([Shape([4, 2])]) }
+        #expect(throws: ShapeError.self) { try LSTM(3, layers: 1, dropout: 0.1).outputShape([Shape([4, 2])]) }
     }
 
     @Test func theLibrarysProductsAreNotItsReferenceOnes() throws {

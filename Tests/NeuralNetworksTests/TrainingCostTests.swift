@@ -57,6 +57,30 @@ import Testing
         #expect(cost.largestBatch(setting, within: 1_000) == nil)
     }
 
+    // Probabilities of long sequences are not kept: those of one example pass through each worker.
+    @Test(arguments: [false, true]) func longAttentionKeepsNoProbabilities(hasAdapter: Bool) throws {
+        func graph(_ steps: Int) throws -> Graph {
+            let layer = MultiHeadAttention(
+                2, dropout: 0.1, adapter: hasAdapter ? AttentionAdapter(rank: 2, alpha: 4) : nil)
+            return try AttentionTests.graph(layer, queries: steps)
+        }
+        let most = MultiHeadAttention.mostKeptSteps
+        var sizes: [Int] = []
+        for steps in [most, most + 8] {
+            let graph = try graph(steps)
+            var options = Engine.Options(batchSize: 8, threads: 2)
+            options.usesAllThreads = true
+            let engine = try Engine(graph, objective: Objective(EngineTests.Distance()), options)
+            let setting = TrainingCost.Setting(batchSize: 8, threads: 2, stateVectors: 0)
+            sizes.append(TrainingCost(graph).memoryBytes(setting))
+            // Two workers, each with up to three times one example's two heads.
+            let passing = 2 * (steps > most ? 3 : 2) * 2 * steps * steps * 4
+            let (taken, predicted) = (engine.byteCount + passing, sizes[sizes.count - 1])
+            #expect(predicted >= taken && predicted <= 4 * taken, "\(predicted) for \(taken)")
+        }
+        #expect(sizes[1] < sizes[0] / 2)
+    }
+
     @Test func nothingOverflows() throws {
         var builder = GraphBuilder()
         var edge = builder.input(Shape([1, 1, 1]))

@@ -3,12 +3,13 @@
 
 import NeuralNetworks
 
-/// Writes every field, those with their defaults, too; a group only where there is one, so that a study that knows of none
-/// keeps its bytes.
+/// Writes every field, those with their defaults, too; an addition only where it is not zero and a group only where
+/// there is one, so that a study that knows of none keeps its bytes.
 struct FieldWriter: FieldVisitor {
     private(set) var values: [String: CanonicalValue] = [:]
 
     mutating func integer(_ name: String, _ value: inout Int, _ range: ClosedRange<Int>, _ presence: FieldPresence) {
+        if presence == .addition, value == 0 { return }
         values[name] = .count(value)
     }
 
@@ -19,6 +20,7 @@ struct FieldWriter: FieldVisitor {
     mutating func decimal(
         _ name: String, _ value: inout Double, _ range: ClosedRange<Double>, _ presence: FieldPresence
     ) {
+        if presence == .addition, value == 0 { return }
         values[name] = .decimal(value)
     }
 

@@ -10,6 +10,15 @@ package struct LossEntry: Sendable {
     package let output: String?
     package let loss: any Loss
     package let weight: Double
+    /// Whether the weight is trained with the model.
+    package let learnsWeight: Bool
+
+    private static let learned = "learned"
+
+    private init(output: String?, loss: any Loss, weight: Double?) {
+        (self.output, self.loss) = (output, loss)
+        (self.weight, learnsWeight) = (weight ?? 1, weight == nil)
+    }
 
     /// The words that training files use.
     package static let kinds = [
@@ -29,12 +38,22 @@ package struct LossEntry: Sendable {
                 LossEntry(
                     output: try fields.required("output").string(maximumLength: 64),
                     loss: try loss(try fields.required("loss")),
-                    weight: try fields[optional: "weight"]?.decimal(1e-9...1e9) ?? 1))
+                    weight: try weight(fields[optional: "weight"])))
+        }
+        guard entries.count > 1 || !entries.contains(where: \.learnsWeight) else {
+            throw reader.error("learns the weight of the only loss", hint: "leave `weight` out")
         }
         guard !entries.isEmpty else {
             throw reader.error("names no loss", hint: "one of: \(kinds.joined(separator: ", "))")
         }
         return entries
+    }
+
+    /// The weight, 1 where there is none, nil where it is learned.
+    private static func weight(_ reader: DocumentReader?) throws(DocumentError) -> Double? {
+        guard let reader else { return 1 }
+        if case .scalar = reader.node.content, try reader.string() == learned { return nil }
+        return try reader.decimal(1e-9...1e9)
     }
 
     static func canonicalValue(_ entries: [LossEntry]) -> CanonicalValue {
@@ -43,7 +62,7 @@ package struct LossEntry: Sendable {
             entries.map { entry in
                 .object([
                     "output": .string(entry.output ?? ""), "loss": canonicalValue(entry.loss),
-                    "weight": .decimal(entry.weight),
+                    "weight": entry.learnsWeight ? .string(learned) : .decimal(entry.weight),
                 ])
             })
     }

@@ -12,7 +12,8 @@ package struct TrainingFile: Sendable {
     package let losses: [LossEntry]
     package var training: TrainingSettings
     package let data: DataDescription
-    /// The model's graph, with the layers frozen and the rates that `training` names.
+    /// What is trained: the model's layers, with those frozen and the rates that `training` names, and the weights of
+    /// losses that are learned.
     package let graph: Graph
     package let objective: Objective
 
@@ -55,11 +56,11 @@ package struct TrainingFile: Sendable {
         _ = try dataReader.fields(DataDescription.keys)
         let features = try Self.listedFeatures(dataReader)
         model = try Self.model(modelReader, features: features, load)
-        let plain = try Self.graph(model, features: features, dataReader)
+        let layers = try Self.graph(model, features: features, dataReader)
         losses = try LossEntry.list(lossReader)
-        objective = try Self.objective(losses, model, plain, lossReader)
-        training = try TrainingSettings(fields.required("training"), graph: plain)
-        graph = plain.applying(training.layerRates)
+        objective = try Self.objective(losses, model, layers, lossReader)
+        training = try TrainingSettings(fields.required("training"), graph: layers)
+        graph = objective.completing(layers.applying(training.layerRates))
         data = try DataDescription(dataReader, inputs: model.inputNames, losses: losses.map(\.output))
         try checkData(dataReader)
         if let watching = training.watches, data.validation == nil {
@@ -132,7 +133,8 @@ package struct TrainingFile: Sendable {
             guard let output = names.firstIndex(of: name) else {
                 throw reader.error("judges an unknown output", hint: "outputs: \(names.joined(separator: ", "))")
             }
-            terms.append(Objective.Term(output: output, entry.loss, weight: entry.weight))
+            terms.append(
+                Objective.Term(output: output, entry.loss, weight: entry.weight, learnsWeight: entry.learnsWeight))
         }
         let objective = Objective(terms)
         do { _ = try objective.targetCounts(graph) } catch {

@@ -20,7 +20,11 @@ package enum WeightImport {
         var (problems, parameters) = (WeightProblems(), graph.initialParameters(seed: seed))
         let entries = Dictionary(file.header.tensors.map { ($0.name, $0) }) { first, _ in first }
         let isPlain = !graph.slices.contains { $0.isAdapter && entries[$0.name] != nil }
-        for slice in graph.slices where !(isPlain && slice.isAdapter) {
+        // Learned weights of losses are no part of the model: they start anew where the file has none.
+        func startsAnew(_ slice: ParameterSlice) -> Bool {
+            isPlain && slice.isAdapter || slice.name == Objective.logVarianceName && entries[slice.name] == nil
+        }
+        for slice in graph.slices where !startsAnew(slice) {
             guard let entry = entries[slice.name] else {
                 problems.missing.append(slice.name)
                 continue

@@ -108,27 +108,51 @@ package struct Graph: Sendable {
         self.starts = starts
         slicesOfNode = ranges
         trainedRanges = Self.joined(parts.map(\.range))
-        trainedParts = parts.reduce(into: []) { joined, part in
+        trainedParts = Self.joined(parts)
+        frozenRanges = Self.joined(frozen)
+        parameterCount = offset
+        self.operations = operations
+    }
+
+    /// The graph with one more parameter, of no layer, behind the others; its name is its full name.
+    init(_ graph: Graph, adding parameter: ParameterDeclaration) {
+        let offset = graph.parameterCount
+        (inputShapes, nodes, outputs, shapes) = (graph.inputShapes, graph.nodes, graph.outputs, graph.shapes)
+        (operations, slicesOfNode) = (graph.operations, graph.slicesOfNode)
+        slices = graph.slices + [ParameterSlice(name: parameter.name, shape: parameter.shape, offset: offset)]
+        starts = graph.starts + [parameter.start]
+        let range = offset..<offset + parameter.count
+        trainedRanges = Self.joined(graph.trainedRanges + [range])
+        trainedParts = Self.joined(graph.trainedParts + [TrainedPart(range: range, rateFactor: 1)])
+        frozenRanges = graph.frozenRanges
+        parameterCount = range.upperBound
+    }
+
+    /// The slices of no layer, behind those of the layers.
+    var slicesOfNoNode: Range<Int> { (slicesOfNode.last?.upperBound ?? 0)..<slices.count }
+
+    /// A graph of other layers with the same inputs and outputs, and with the parameters of no layer.
+    func replacing(nodes: [Node]) throws(ShapeError) -> Graph {
+        slicesOfNoNode.reduce(try Graph(inputs: inputShapes, nodes: nodes, outputs: outputs)) { graph, place in
+            let slice = slices[place]
+            return Graph(graph, adding: ParameterDeclaration(slice.name, slice.shape, starts[place]))
+        }
+    }
+
+    /// Neighbours made one.
+    private static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
+        joined(ranges.map { TrainedPart(range: $0, rateFactor: 1) }).map(\.range)
+    }
+
+    /// Neighbours with one rate made one.
+    private static func joined(_ parts: [TrainedPart]) -> [TrainedPart] {
+        parts.reduce(into: []) { joined, part in
             if let last = joined.last, last.rateFactor == part.rateFactor,
                 last.range.upperBound == part.range.lowerBound
             {
                 joined[joined.count - 1].range = last.range.lowerBound..<part.range.upperBound
             } else {
                 joined.append(part)
-            }
-        }
-        frozenRanges = Self.joined(frozen)
-        parameterCount = offset
-        self.operations = operations
-    }
-
-    /// Neighbours made one.
-    private static func joined(_ ranges: [Range<Int>]) -> [Range<Int>] {
-        ranges.reduce(into: []) { joined, range in
-            if let last = joined.last, last.upperBound == range.lowerBound {
-                joined[joined.count - 1] = last.lowerBound..<range.upperBound
-            } else {
-                joined.append(range)
             }
         }
     }

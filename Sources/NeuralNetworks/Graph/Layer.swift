@@ -100,6 +100,8 @@ package struct OperationContext {
     /// Whether this layer, a max pooling, masks for the layer before it.
     package let masksReLU: Bool
     package let isPrivate: Bool
+    /// The most steps for which attention keeps its probabilities.
+    package let mostKeptSteps: Int
     /// What the workers of the batch share, and which of them this is.
     package let exchange: WorkerExchange
     package let worker: Int

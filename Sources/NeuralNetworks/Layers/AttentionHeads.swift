@@ -89,13 +89,10 @@ final class AttentionHeads {
         return products.compactMap(\.implementation)
     }
 
-    /// Writes the probabilities, before dropout, and c.
+    /// Writes the probabilities, before dropout.
     ///
-    /// - Parameter length: The keys that exist; where there are none, c is zero.
-    func forward(
-        _ q: HeadRows, _ k: HeadRows, _ v: HeadRows, length: Int, dropout: ExampleDropout?, probabilities: Floats,
-        into c: Floats
-    ) {
+    /// - Parameter length: The keys that exist; where there are none, the probabilities are zero.
+    func attend(_ q: HeadRows, _ k: HeadRows, length: Int, into probabilities: Floats) {
         // s[h,i,j] = Σ_d q[i,h,d]·k[j,h,d]
         scoreProduct.run(q.values, k.values, into: probabilities)
         // p[h,i,·] = softmax of s[h,i,·]/√d over the keys that exist and, when causal, do not come later
@@ -104,6 +101,10 @@ final class AttentionHeads {
                 probabilities.rows(head..<head + 1, width: queries * keys), queries: queries, keys: keys,
                 length: length, isCausal: isCausal, scale: scale)
         }
+    }
+
+    /// Writes c, from the probabilities.
+    func gather(_ v: HeadRows, dropout: ExampleDropout?, probabilities: Floats, into c: Floats) {
         // c[i,h,d] = Σⱼ mask·p[h,i,j]·v[j,h,d]
         contextProduct.run(masked(probabilities, dropout), v.values, into: c)
     }

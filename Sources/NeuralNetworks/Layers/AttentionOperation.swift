@@ -49,9 +49,10 @@ final class AttentionOperation: Operation {
     private let outProjection: RowProjection
     private let heads: AttentionHeads
     private let rotary: RotaryTable?
-    /// The probabilities, kept in training only.
-    private let probabilities: Slot?
-    private let inferenceProbabilities: FloatBuffer
+    /// The probabilities, where training keeps them for backward.
+    private let keptProbabilities: Slot?
+    /// Those of one example, in inference and where backward computes them again.
+    private let passingProbabilities: FloatBuffer
     /// What the heads give, side by side, and its gradient.
     private let attended: Slot
     private let attendedGradient: Slot
@@ -89,8 +90,9 @@ final class AttentionOperation: Operation {
                 queryStride: projections[0].rows.count, keyStride: projections[projections.count - 1].rows.count),
             isCausal: layer.isCausal, dropsOut: dropoutRate > 0, context)
         rotary = layer.isRotary ? RotaryTable(steps: max(queries, keys), width: headWidth) : nil
-        probabilities = context.isTraining ? Slot(Shape([layer.heads, queries, keys])) : nil
-        inferenceProbabilities = FloatBuffer(count: context.isTraining ? 0 : heads.probabilityCount)
+        let isKept = context.isTraining && max(queries, keys) <= context.mostKeptSteps
+        keptProbabilities = isKept ? Slot(Shape([layer.heads, queries, keys])) : nil
+        passingProbabilities = FloatBuffer(count: isKept ? 0 : heads.probabilityCount)
         attended = Slot(context.outputShape)
         attendedGradient = Slot(context.outputShape)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
@@ -99,7 +101,7 @@ final class AttentionOperation: Operation {
     override var readsInputs: Bool { inProjections.contains { $0.map.isTrained } }
     override var saved: [Slot] {
         inProjections.map(\.values) + inProjections.flatMap(\.map.saved) + outProjection.saved + [attended]
-            + (probabilities.map { [$0] } ?? [])
+            + (keptProbabilities.map { [$0] } ?? [])
     }
     override var backwardTemporaries: [Slot] {
         inProjections.map(\.gradient) + inProjections.flatMap(\.map.backwardTemporaries)
@@ -134,11 +136,10 @@ final class AttentionOperation: Operation {
             let (q, k, v) = headRows(one, of: examples) { $0.values }
             rotary?.turn(q.values, stride: q.stride, heads: headCount)
             rotary?.turn(k.values, stride: k.stride, heads: headCount)
-            // The keys that exist; all without lengths.
-            let keySlot = inputs[inputs.count - 1]
-            heads.forward(
-                q, k, v, length: keySlot.lengths?[example] ?? keySlot.shape.sizes[0], dropout: dropout(of: example),
-                probabilities: probabilities?.values(one, of: examples) ?? inferenceProbabilities.floats,
+            let probabilities = keptProbabilities?.values(one, of: examples) ?? passingProbabilities.floats
+            heads.attend(q, k, length: keyCount(of: example), into: probabilities)
+            heads.gather(
+                v, dropout: dropout(of: example), probabilities: probabilities,
                 into: attended.values(one, of: examples))
         }
         // y = c·w_outᵀ + bias_out
@@ -181,7 +182,7 @@ final class AttentionOperation: Operation {
 
     /// Writes the gradients of c, of q, k, v, and the wanted ones of the inputs.
     private func backpropagate(_ examples: Range<Int>) {
-        guard let outputGradient, let probabilities else { return }
+        guard let outputGradient else { return }
         // y = c·w_outᵀ + bias_out: dc = dy·w_out
         outProjection.backwardInput(
             outputGradient.floats(examples), examples, into: attendedGradient.floats(examples))
@@ -190,8 +191,10 @@ final class AttentionOperation: Operation {
             // q and k are those that were turned
             let (q, k, v) = headRows(one, of: examples) { $0.values }
             let (dq, dk, dv) = headRows(one, of: examples) { $0.gradient }
+            let probabilities = keptProbabilities?.values(one, of: examples) ?? passingProbabilities.floats
+            if keptProbabilities == nil { heads.attend(q, k, length: keyCount(of: example), into: probabilities) }
             heads.backward(
-                q, k, v, dropout: dropout(of: example), probabilities: probabilities.values(one, of: examples),
+                q, k, v, dropout: dropout(of: example), probabilities: probabilities,
                 gradient: attendedGradient.values(one, of: examples), into: dq, dk, dv)
             // turned by an angle: the gradient is turned back
             rotary?.turnBack(dq.values, stride: dq.stride, heads: headCount)
@@ -215,6 +218,12 @@ final class AttentionOperation: Operation {
             return HeadRows(values: values[place.column..<values.count], stride: projection.rows.count)
         }
         return (rows(queryPlace), rows(keyPlace), rows(valuePlace))
+    }
+
+    /// The keys that exist; all without lengths.
+    private func keyCount(of example: Int) -> Int {
+        let slot = inputs[inputs.count - 1]
+        return slot.lengths?[example] ?? slot.shape.sizes[0]
     }
 
     private func dropout(of example: Int) -> ExampleDropout? {

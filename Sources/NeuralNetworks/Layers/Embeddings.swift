@@ -44,6 +44,7 @@ private final class EmbeddingOperation: Operation {
     private let padding: Int
     private let table: Floats
     private let tableGradient: Floats?
+    private let marks: RowMarks?
     /// Private mode: the sums of one patient's rows of equal tokens, and the place of each token's sum with the mark of the
     /// patient that it belongs to.
     private let sums: Slot
@@ -55,7 +56,8 @@ private final class EmbeddingOperation: Operation {
         width = layer.width
         padding = layer.padding ?? -1
         table = context.parameters[0]
-        tableGradient = context.gradients.first
+        tableGradient = context.gradient(0)
+        marks = tableGradient == nil ? nil : RowMarks(rows: layer.vocabulary)
         sums = Slot(context.outputShape)
         placeOfToken = .init(repeating: 0, count: context.isPrivate ? layer.vocabulary : 0)
         markOfToken = placeOfToken
@@ -63,8 +65,11 @@ private final class EmbeddingOperation: Operation {
     }
 
     override var readsInputs: Bool { true }
+    override var touchedRows: RowMarks? { marks }
     override var backwardTemporaries: [Slot] { placeOfToken.isEmpty ? [] : [sums] }
     override var readByClipping: [Slot] { [inputs[0], outputGradient].compactMap(\.self) }
+
+    override func begin(_ step: Step) { if step.isFirstPass { marks?.removeAll() } }
 
     override func forward(_ examples: Range<Int>) {
         // y[t] = table[token[t]]
@@ -75,8 +80,10 @@ private final class EmbeddingOperation: Operation {
     override func backward(_ examples: Range<Int>) {
         guard let outputGradient, let tableGradient else { return }
         // dtable[token[t]] += dy[t]
+        let tokens = inputs[0].integers(examples)
+        marks?.insert(tokens, padding: padding)
         TokenTable.scatter(
-            inputs[0].integers(examples), padding: padding, factor: 1, gradient: outputGradient.floats(examples),
+            tokens, padding: padding, factor: 1, gradient: outputGradient.floats(examples),
             width: width, into: tableGradient)
     }
 
@@ -111,8 +118,10 @@ private final class EmbeddingOperation: Operation {
         guard let outputGradient, let tableGradient else { return }
         for patient in patients.within(examples) where patients.factors[patient] != 0 {
             let own = patients.examples[patient]
+            let tokens = inputs[0].integers(own)
+            marks?.insert(tokens, padding: padding)
             TokenTable.scatter(
-                inputs[0].integers(own), padding: padding, factor: patients.factors[patient],
+                tokens, padding: padding, factor: patients.factors[patient],
                 gradient: outputGradient.floats(own), width: width, into: tableGradient)
         }
     }
@@ -149,7 +158,7 @@ private final class LearnedPositionsOperation: Operation {
 
     init(_ context: OperationContext) {
         positions = context.parameters[0]
-        positionsGradient = context.gradients.first
+        positionsGradient = context.gradient(0)
         patientSum = FloatBuffer(count: context.isPrivate ? context.outputShape.count : 0)
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
     }

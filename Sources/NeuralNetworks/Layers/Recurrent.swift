@@ -7,7 +7,7 @@ package import Tensors
 ///
 /// Shapes: x `[time, inputs]`, y `[time, hidden]`, or `[time, 2·hidden]` with the reverse direction in the second half.
 /// Every state starts at zero. With lengths, the reverse direction starts at each sequence's own last step, and y is zero
-/// behind it.
+/// behind it. Dropout lies between the levels, as in PyTorch: x and y are whole.
 package protocol RecurrentLayer: Layer {
     /// The gates of the cell, each with a row of the weights for each hidden unit.
     static var gateCount: Int { get }
@@ -16,6 +16,8 @@ package protocol RecurrentLayer: Layer {
     /// The levels: each reads what the one below returns.
     var layers: Int { get }
     var isBidirectional: Bool { get }
+    /// The rate at which values are dropped, in training, on their way from one level to the next.
+    var dropout: Double { get }
 
     /// The memory and the gates of one direction of one level, over `steps` steps.
     func makeCell(steps: Int) -> any RecurrentCell
@@ -43,6 +45,12 @@ extension RecurrentLayer {
         }
         guard hidden >= 1, layers >= 1 else {
             throw ShapeError("\(Self.kind) needs a hidden width and a number of layers of at least 1")
+        }
+        guard dropout >= 0 && dropout < 1 else {
+            throw ShapeError("\(Self.kind) has the dropout rate \(dropout): 0 ..< 1 is possible")
+        }
+        guard dropout == 0 || layers > 1 else {
+            throw ShapeError("\(Self.kind) drops values between its layers, and has only one")
         }
         return Shape([input.sizes[0], directions * hidden])
     }
@@ -77,11 +85,13 @@ package struct LSTM: RecurrentLayer {
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
+    package var dropout: Double
 
-    package init(_ hidden: Int, layers: Int = 1, bidirectional: Bool = false) {
+    package init(_ hidden: Int, layers: Int = 1, bidirectional: Bool = false, dropout: Double = 0) {
         self.hidden = hidden
         self.layers = layers
         isBidirectional = bidirectional
+        self.dropout = dropout
     }
 
     package func makeCell(steps: Int) -> any RecurrentCell { LSTMCell(steps: steps, hidden: hidden) }
@@ -96,11 +106,13 @@ package struct GRU: RecurrentLayer {
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
+    package var dropout: Double
 
-    package init(_ hidden: Int, layers: Int = 1, bidirectional: Bool = false) {
+    package init(_ hidden: Int, layers: Int = 1, bidirectional: Bool = false, dropout: Double = 0) {
         self.hidden = hidden
         self.layers = layers
         isBidirectional = bidirectional
+        self.dropout = dropout
     }
 
     package func makeCell(steps: Int) -> any RecurrentCell { GRUCell() }
@@ -115,15 +127,18 @@ package struct RNN: RecurrentLayer {
     package var hidden: Int
     package var layers: Int
     package var isBidirectional: Bool
+    package var dropout: Double
     /// tanh or ReLU.
     package var activation: ActivationFunction
 
     package init(
-        _ hidden: Int, layers: Int = 1, bidirectional: Bool = false, activation: ActivationFunction = .tanh
+        _ hidden: Int, layers: Int = 1, bidirectional: Bool = false, dropout: Double = 0,
+        activation: ActivationFunction = .tanh
     ) {
         self.hidden = hidden
         self.layers = layers
         isBidirectional = bidirectional
+        self.dropout = dropout
         self.activation = activation
     }
 

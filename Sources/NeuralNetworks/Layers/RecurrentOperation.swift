@@ -19,6 +19,7 @@ final class RecurrentOperation: Operation {
     /// ∂loss/∂x of each level, `[steps, examples, width]`.
     private let levelInputGradients: [Slot]
     private let live: LiveSteps
+    private let dropout: LevelDropout?
     /// Private mode: x or h, and dz, of one patient.
     private let inputRows: PatientRows
     private let gradientRows: PatientRows
@@ -42,6 +43,11 @@ final class RecurrentOperation: Operation {
         }
         (levelInputs, levelInputGradients) = (inputSlots(), inputSlots())
         stateGradients = (0..<layer.directions).map { _ in Slot(Shape([steps, layer.hidden])) }
+        dropout =
+            context.isTraining && layer.dropout > 0
+            ? LevelDropout(
+                rate: layer.dropout, node: context.node, steps: steps, width: layer.directions * layer.hidden)
+            : nil
         live = LiveSteps(steps: steps, capacity: context.capacity)
         (inputRows, gradientRows) = (PatientRows(steps: steps), PatientRows(steps: steps))
         super.init(inputs: context.inputs, output: context.output(keepsLengths: true))
@@ -57,6 +63,7 @@ final class RecurrentOperation: Operation {
 
     override func begin(_ step: Step) {
         for level in levels { for direction in level { direction.begin() } }
+        dropout?.begin(step)
     }
 
     override func forward(_ examples: Range<Int>) {
@@ -74,6 +81,8 @@ final class RecurrentOperation: Operation {
                 SequenceRows(direction.outputs(examples), .timeMajor, width: hidden)
                     .copy(to: sideBySide(target, isLast ? .exampleMajor : .timeMajor, place), live)
             }
+            // x of the next level = mask·h
+            if !isLast { dropout?.apply(target, level: number, examples) }
         }
     }
 
@@ -119,6 +128,8 @@ final class RecurrentOperation: Operation {
             guard number > 0 || inputGradients[0] != nil else { return }
             let dx = levelInputGradients[number].floats(examples)
             for direction in levels[number] { direction.inputGradient(examples, into: dx) }
+            // x = mask·h of the level below: dh = mask·dx
+            if number > 0 { dropout?.apply(dx, level: number - 1, examples) }
         }
         guard let dx = inputGradients[0] else { return }
         SequenceRows(levelInputGradients[0].floats(examples), .timeMajor, width: inputWidth)
@@ -139,6 +150,40 @@ final class RecurrentOperation: Operation {
     private func markLive(_ examples: Range<Int>) {
         let lengths = inputs[0].lengths
         live.mark(examples: examples.count) { lengths?[examples.lowerBound + $0] ?? live.steps }
+    }
+}
+
+/// Dropout of what one level of a recurrent layer hands to the next, time-major.
+///
+/// A value's place in its level, its example's place in the batch and the step decide about it, not the worker.
+final class LevelDropout {
+    private let rate: Double
+    private let node: Int
+    private let steps: Int
+    private let width: Int
+    private var mask = DropoutMask(rate: 0, key: 0)
+    private var firstExample = 0
+
+    init(rate: Double, node: Int, steps: Int, width: Int) {
+        (self.rate, self.node, self.steps, self.width) = (rate, node, steps, width)
+    }
+
+    func begin(_ step: Step) {
+        mask = step.dropoutMask(rate: rate, node: node)
+        firstExample = step.firstExample
+    }
+
+    /// Shapes: values `[steps, examples, width]`, in place.
+    func apply(_ values: Floats, level: Int, _ examples: Range<Int>) {
+        for step in 0..<steps {
+            for example in examples {
+                let place = step * examples.count + example - examples.lowerBound
+                let row = values.rows(place..<place + 1, width: width)
+                // A batch has fewer than 2⁴⁸ values.
+                let element = level << 48 + ((firstExample + example) * steps + step) * width
+                mask.apply(row, firstElement: element, into: row)
+            }
+        }
     }
 }
 

@@ -14,6 +14,10 @@ package protocol Loss: Hashable, Sendable {
     /// Whether an example's loss depends on other examples of the batch. Such a loss has no per-patient gradient.
     var mixesExamples: Bool { get }
 
+    /// What the loss divided by σ² is multiplied by in a negative log likelihood, where its weight is learned: ½ for
+    /// values, (z − t)²/(2σ²), and 1 for the rest.
+    var likelihoodFactor: Double { get }
+
     /// The values that one example's target has, for a model output of this shape.
     ///
     /// - Throws: ``ShapeError`` when the output does not fit the loss.
@@ -40,6 +44,8 @@ package protocol Loss: Hashable, Sendable {
 
 extension Loss {
     package var mixesExamples: Bool { false }
+
+    package var likelihoodFactor: Double { 1 }
 
     package func weight(targets: Floats, output: Shape) -> Double {
         do {

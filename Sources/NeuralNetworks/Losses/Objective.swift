@@ -11,11 +11,14 @@ package struct Objective: Sendable {
         package var output: Int
         package var loss: any Loss
         package var weight: Double
+        /// Whether a parameter of the model weighs the loss, besides `weight`: see ``Objective/completing(_:)``.
+        package var learnsWeight: Bool
 
-        package init(output: Int = 0, _ loss: any Loss, weight: Double = 1) {
+        package init(output: Int = 0, _ loss: any Loss, weight: Double = 1, learnsWeight: Bool = false) {
             self.output = output
             self.loss = loss
             self.weight = weight
+            self.learnsWeight = learnsWeight
         }
     }
 

@@ -9,6 +9,7 @@ package import Tensors
 /// Shapes: output `[…]`, targets of the same shape, finite.
 package struct MeanSquaredError: Loss {
     package static let kind = "meanSquaredError"
+    package var likelihoodFactor: Double { 0.5 }
 
     package init() {}
 
@@ -28,6 +29,7 @@ package struct MeanSquaredError: Loss {
 /// Shapes: output `[…]`, targets of the same shape, finite.
 package struct MeanAbsoluteError: Loss {
     package static let kind = "meanAbsoluteError"
+    package var likelihoodFactor: Double { 0.5 }
 
     package init() {}
 
@@ -48,6 +50,7 @@ package struct MeanAbsoluteError: Loss {
 /// Source: torch.nn.HuberLoss (Huber 1964).
 package struct Huber: Loss {
     package static let kind = "huber"
+    package var likelihoodFactor: Double { 0.5 }
     /// δ, positive.
     package var delta: Float
 

@@ -8,6 +8,9 @@ package enum FieldPresence: Hashable, Sendable {
     case required
     /// Left out, the field keeps the value it has in the default of its layer.
     case standard
+    /// Left out, the field is zero, and zero is not written: the field came when there were studies without it, whose
+    /// canonical bytes must not change.
+    case addition
 }
 
 /// Something that walks over the fields of a layer: a reader changes them, a writer reads them.

@@ -122,20 +122,24 @@ extension LearnedPositions: StudyElement {
 
 extension FieldVisitor {
     /// The fields that all recurrent layers have.
-    fileprivate mutating func recurrent(_ hidden: inout Int, _ layers: inout Int, _ isBidirectional: inout Bool) {
+    fileprivate mutating func recurrent(
+        _ hidden: inout Int, _ layers: inout Int, _ isBidirectional: inout Bool, _ dropout: inout Double
+    ) {
         integer("hidden", &hidden, 1...65_536, .required)
         integer("layers", &layers, 1...64)
         flag("bidirectional", &isBidirectional)
+        decimal("dropout", &dropout, 0...0.99, .addition)
     }
 }
 
 extension LSTM: StudyElement {
     package var purpose: String {
-        "long short-term memory; `[time, inputs]` becomes `[time, hidden]`, twice as wide if `bidirectional`"
+        "long short-term memory; `[time, inputs]` becomes `[time, hidden]`, twice as wide if `bidirectional`; "
+            + "`dropout` between layers"
     }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
-        fields.recurrent(&hidden, &layers, &isBidirectional)
+        fields.recurrent(&hidden, &layers, &isBidirectional, &dropout)
     }
 }
 
@@ -145,7 +149,7 @@ extension GRU: StudyElement {
     }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
-        fields.recurrent(&hidden, &layers, &isBidirectional)
+        fields.recurrent(&hidden, &layers, &isBidirectional, &dropout)
     }
 }
 
@@ -155,7 +159,7 @@ extension RNN: StudyElement {
     }
 
     package mutating func visit(_ fields: inout some FieldVisitor) {
-        fields.recurrent(&hidden, &layers, &isBidirectional)
+        fields.recurrent(&hidden, &layers, &isBidirectional, &dropout)
         fields.activation("activation", &activation)
     }
 }

@@ -21,11 +21,12 @@ extension Graph {
             }
             for (slice, values) in zip(own, tensors) where !slice.isAdapter { merged += values }
         }
+        for slice in slices[slicesOfNoNode] { merged += parameters[slice.offset..<slice.offset + slice.count] }
         let plain = nodes.map { node in
             Node(node.name, (node.layer as? any AdaptedLayer)?.withoutAdapters ?? node.layer, inputs: node.inputs)
         }
         do {
-            return (try Graph(inputs: inputShapes, nodes: plain, outputs: outputs), merged)
+            return (try replacing(nodes: plain), merged)
         } catch {
             preconditionFailure("a layer that fits only with an adapter: \(error)")
         }
@@ -49,7 +50,8 @@ extension Graph {
         }
     }
 
-    /// Parameters of a model without adapters as this graph's: its adapters get the values they start from, all other
+    /// Parameters of a model without adapters as this graph's: its adapters, and weights of losses that it learns,
+    /// get the values they start from, all other
     /// tensors those of the same name.
     ///
     /// - Parameter plain: The other graph, whose tensors have the same names but for the adapters'.
@@ -60,7 +62,7 @@ extension Graph {
         var parameters = initialParameters(seed: seed)
         for slice in slices {
             guard let source = known[slice.name] else {
-                if slice.isAdapter { continue }
+                if slice.isAdapter || slice.name == Objective.logVarianceName { continue }
                 return nil
             }
             guard source.shape == slice.shape else { return nil }

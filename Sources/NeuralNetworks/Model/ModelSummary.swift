@@ -38,7 +38,7 @@ package struct ModelSummary: Hashable, Sendable, Codable {
     /// The parameters, their gradient and the optimiser's state, in float32.
     package let stateBytes: Int
     /// All layers' outputs for a batch. Training keeps about as much: it reuses memory where it can, and keeps the gates
-    /// of recurrent layers and the probabilities of attention besides.
+    /// of recurrent layers and the probabilities of attention over up to 512 steps besides.
     package let activationBytes: Int
 
     /// One step of training on one example: forward, and twice as much backward.

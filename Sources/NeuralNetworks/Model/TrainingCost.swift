@@ -34,6 +34,8 @@ package struct TrainingCost: Hashable, Sendable {
     private let largestValues: Int
     /// What layers keep of one example between the directions beside their outputs, with its gradient.
     private let keptValues: Int
+    /// What layers write for one example at a time.
+    private let passingValues: Int
     /// The gradients that layers keep for each patient at most.
     private let patientValues: Int
     /// Multiplications and additions of one example in training: forward, and twice as much backward.
@@ -44,6 +46,7 @@ package struct TrainingCost: Hashable, Sendable {
         values = graph.shapes.reduce(0) { $0.plus($1.count) }
         largestValues = graph.shapes.map(\.count).max() ?? 0
         keptValues = graph.nodes.reduce(0) { $0.plus(Self.keptValues($1, graph)) }
+        passingValues = graph.nodes.reduce(0) { $0.plus(Self.passingValues($1, graph)) }
         patientValues = graph.nodes.indices.reduce(0) { $0.plus(Self.patientValues($1, graph)) }
         operationsOfExample = graph.operations.times(3)
     }
@@ -69,6 +72,7 @@ package struct TrainingCost: Hashable, Sendable {
         let vectors = workers.plus(setting.stateVectors.times(2)).plus(setting.furtherVectors).plus(7)
         var floats = parameters.times(vectors)
         floats = floats.plus(values.times(2).plus(largestValues.times(2)).plus(keptValues).times(examples))
+        floats = floats.plus(passingValues.times(workers))
         // Besides, a patient's gradient that was made for its norm and dropped.
         if setting.isPrivate { floats = floats.plus(patientValues.times(examples)).plus(parameters.times(workers)) }
         // What products read in bfloat16, half as large: weights of each worker, inputs and gradients.
@@ -81,7 +85,8 @@ package struct TrainingCost: Hashable, Sendable {
     /// About so many bytes a prediction takes at its highest, apart from its data, on one thread.
     package var predictionBytes: Int {
         let chunk = max(min(Predictor.largestChunk, Predictor.chunkFloats / max(largestValues, 1)), 1)
-        return parameters.times(3).plus(values.plus(keptValues).times(chunk)).times(MemoryLayout<Float>.stride)
+        return parameters.times(3).plus(values.plus(keptValues).times(chunk)).plus(passingValues).times(
+            MemoryLayout<Float>.stride)
     }
 
     /// The largest batch whose training takes at most `bytes`; nil: not even a batch of one does.
@@ -108,9 +113,22 @@ package struct TrainingCost: Hashable, Sendable {
         case let layer as MultiHeadAttention:
             let (steps, others) = (shapes[0][0], shapes[shapes.count - 1][0])
             let projections = max(steps, others).times(4).times(shapes[0][1])
-            return layer.heads.times(steps).times(others).plus(projections).times(2)
+            // Of long sequences the probabilities are computed again.
+            let isLong = max(steps, others) > MultiHeadAttention.mostKeptSteps
+            let probabilities = isLong ? 0 : layer.heads.times(steps).times(others)
+            return probabilities.plus(projections).times(2)
         default: return 0
         }
+    }
+
+    /// Attention: the gradient of one example's scores, its dropped probabilities, and those computed again.
+    private static func passingValues(_ node: Node, _ graph: Graph) -> Int {
+        guard let layer = node.layer as? MultiHeadAttention else { return 0 }
+        let shapes = node.inputs.map { graph.shapes[$0].sizes }
+        let (steps, others) = (shapes[0][0], shapes[shapes.count - 1][0])
+        let copies =
+            1 + (layer.dropout > 0 ? 1 : 0) + (max(steps, others) > MultiHeadAttention.mostKeptSteps ? 1 : 0)
+        return layer.heads.times(steps).times(others).times(copies)
     }
 
     /// Layers keep a patient's gradient only where it is no larger than an example's output, or the output's norms.

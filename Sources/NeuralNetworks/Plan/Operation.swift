@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer compiled for one worker: what it computes forward and backward over a part of the worker's examples.
 
-import Tensors
+package import Tensors
 
 /// What one training step tells every operation.
 package struct Step: Sendable {
@@ -11,11 +11,14 @@ package struct Step: Sendable {
     package var firstExample: Int
     /// Examples in the whole batch, over all workers.
     package var batchExamples: Int
+    /// Whether the gradients start at zero; further passes of a step add to those of the passes before.
+    package var isFirstPass: Bool
 
-    package init(dropoutKey: UInt64, firstExample: Int, batchExamples: Int) {
+    package init(dropoutKey: UInt64, firstExample: Int, batchExamples: Int, isFirstPass: Bool = true) {
         self.dropoutKey = dropoutKey
         self.firstExample = firstExample
         self.batchExamples = batchExamples
+        self.isFirstPass = isFirstPass
     }
 
     /// The dropout mask of the layer at a place in the model.
@@ -38,6 +41,8 @@ package class Operation {
     package internal(set) var outputGradient: Slot?
     /// ∂loss/∂input for each input; nil where nobody wants it.
     package internal(set) var inputGradients: [Slot?] = []
+    /// Whether the layer has parameters and all are frozen, so that no patient moves any.
+    package internal(set) var isFrozen = false
     /// Whether the backward direction reads the inputs; they are then kept.
     package var readsInputs: Bool { false }
     /// Whether the backward direction reads the output; it is then kept.
@@ -52,6 +57,9 @@ package class Operation {
     package var passesGradient: Bool { isView }
     /// What runs before this operation, at the end of the stage before; see ``enter()``.
     package var collector: Operation? { nil }
+    /// The rows of the first parameter, a table, to whose gradients this step, in all its passes, added; nil: it may add
+    /// to all, or the table is frozen.
+    package var touchedRows: RowMarks? { nil }
     /// The names of the library's implementations, for the test that refuses slow ones.
     package var implementations: [String] { [] }
 

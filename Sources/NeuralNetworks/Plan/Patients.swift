@@ -15,6 +15,9 @@ package final class Patients {
     /// What each patient's gradient is multiplied by.
     package private(set) var factors: [Float] = []
 
+    /// Whether norms count; not while a frozen layer runs backward.
+    var isCounting = true
+
     package init() {}
 
     /// Starts a step. Allocates only when there are more patients than ever before.
@@ -63,7 +66,9 @@ package final class Patients {
     }
 
     /// Counts one tensor's squared gradient norm of a patient.
-    package func add(_ square: Double, to patient: Int) { squaredNorms[patient] += square }
+    package func add(_ square: Double, to patient: Int) {
+        if isCounting { squaredNorms[patient] += square }
+    }
 
     /// factor = min(1, bound/‖gradient‖); a gradient that is not finite counts zero.
     package func clip(to bound: Double) {

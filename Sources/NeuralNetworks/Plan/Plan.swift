@@ -19,6 +19,8 @@ package final class Plan {
     package private(set) var outputGradients: [Slot] = []
     /// Slots of ∂loss/∂input, for the inputs whose gradient was asked for.
     package private(set) var inputGradients: [Slot?] = []
+    /// The tables of whose gradient a step touches some rows only, in the order of the flat vector.
+    private(set) var touchedTables: [TouchedTable] = []
     private var operations: [Operation] = []
     private var stages: [Stage] = []
     /// What to add after each operation's backward: a second consumer's part of a gradient.
@@ -51,6 +53,8 @@ package final class Plan {
         package var worker = 0
         /// What a chunk's input and output may take of the second-level caches, in floats: two megabytes.
         package var chunkFloats = 512 * 1024
+        /// See ``MultiHeadAttention/mostKeptSteps``; another number is for tests.
+        package var mostKeptSteps = MultiHeadAttention.mostKeptSteps
 
         package init(capacity: Int, isTraining: Bool) {
             self.capacity = capacity
@@ -100,10 +104,15 @@ package final class Plan {
                     isFrozen: slices.map(\.isFrozen), capacity: options.capacity, isTraining: options.isTraining,
                     wantsInputGradient: node.inputs.map { wanted[$0] }, scratch: scratch, kernels: options.kernels,
                     precision: options.precision, node: index, poolMasksReLU: masked, masksReLU: masks,
-                    isPrivate: options.isPrivate,
+                    isPrivate: options.isPrivate, mostKeptSteps: options.mostKeptSteps,
                     exchange: exchange, worker: options.worker))
+            operation.isFrozen = !slices.isEmpty && slices.allSatisfy(\.isFrozen)
             if let collector = operation.collector { operations.append(collector) }
             operations.append(operation)
+            if let rows = operation.touchedRows {
+                touchedTables.append(
+                    TouchedTable(offset: slices[0].offset, width: slices[0].count / rows.rows, marks: rows))
+            }
             edges.append(operation.output)
         }
         outputs = graph.outputs.map { edge in
@@ -164,7 +173,12 @@ package final class Plan {
                     first += 1
                 }
                 precondition(end - start <= stage.chunk, "a patient with \(end - start) examples")
-                backward(stage, start..<end) { $0.backwardPrivately(start..<end, patients) }
+                backward(stage, start..<end) { operation in
+                    // A frozen layer passes gradients on, but its own are no part of a patient's.
+                    patients.isCounting = !operation.isFrozen
+                    operation.backwardPrivately(start..<end, patients)
+                }
+                patients.isCounting = true
             }
         }
     }
@@ -173,7 +187,7 @@ package final class Plan {
     /// gradients to the gradients.
     package func addClipped(examples: Int, patients: Patients) {
         if examples > 0 {
-            for operation in operations where operation.outputGradient != nil {
+            for operation in operations where operation.outputGradient != nil && !operation.isFrozen {
                 operation.addClipped(0..<examples, patients)
             }
         }
@@ -311,7 +325,7 @@ extension Plan {
             if operation.readsInputs { for slot in operation.inputs { use(slot, at: backward) } }
             if operation.readsOutput { use(operation.output, at: backward) }
             use(operation.outputGradient, at: backward)
-            if isPrivate { for slot in operation.readByClipping { use(slot, at: 2 * count + 2) } }
+            if isPrivate, !operation.isFrozen { for slot in operation.readByClipping { use(slot, at: 2 * count + 2) } }
             for slot in operation.inputGradients { use(slot, at: backward) }
             for (part, total) in additions[index] {
                 use(part, at: backward)

@@ -18,13 +18,15 @@ package final class Engine {
     package let batchCapacity: Int
     let targetCounts: [Int]
     let parameterBuffer: FloatBuffer
-    private let team: WorkerTeam
-    private let workers: [Worker]
-    private let isPrivate: Bool
+    let team: WorkerTeam
+    let workers: [Worker]
+    let isPrivate: Bool
     /// The places of the outputs without a loss.
-    private let untrainedOutputs: [Int]
-    /// Outputs and gradients of the whole batch, for losses that mix examples.
-    private let gathered: [GatheredOutputs]
+    let untrainedOutputs: [Int]
+    /// Where the parameter of each term that learns its weight lies.
+    let logVariancePlaces: [Int?]
+    /// Outputs, gradients and targets of the whole batch, for losses that mix examples.
+    let gathered: [GatheredOutputs]
     private var optimizer: Optimizer
     private var hasNoiseKey = false
     private let gradientNorm: GradientNorm
@@ -62,6 +64,7 @@ package final class Engine {
         self.graph = graph
         self.objective = objective
         targetCounts = try objective.targetCounts(graph)
+        logVariancePlaces = try objective.logVariancePlaces(graph)
         untrainedOutputs = graph.outputs.indices.filter { output in !objective.terms.contains { $0.output == output } }
         batchCapacity = options.batchSize
         isPrivate = options.isPrivate
@@ -88,9 +91,10 @@ package final class Engine {
             return Worker(graph, planOptions, parameters: parameters, targetCounts: counts)
         }
         let batchSize = options.batchSize
-        gathered = objective.terms.map { term in
-            let width = term.loss.mixesExamples ? graph.shapes[graph.outputs[term.output]].count : 0
-            return GatheredOutputs(count: batchSize * width)
+        gathered = zip(objective.terms, targetCounts).map { term, targetCount in
+            let width = graph.shapes[graph.outputs[term.output]].count
+            let examples = term.loss.mixesExamples ? batchSize : 0
+            return GatheredOutputs(count: examples * width, targets: examples * targetCount)
         }
     }
 
@@ -176,16 +180,11 @@ package final class Engine {
                 worker.plan.forward(
                     examples: share.count,
                     step: Step(
-                        dropoutKey: dropoutKey, firstExample: first + share.lowerBound, batchExamples: pass.count))
+                        dropoutKey: dropoutKey, firstExample: first + share.lowerBound, batchExamples: pass.count,
+                        isFirstPass: first == 0))
                 if isOnePass { sumWeights(worker, share) }
-                evaluateLosses(worker, share, batch: pass.count)
-                if let privacy = update.privacy {
-                    worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
-                    worker.patients.clip(to: privacy.bound)
-                    worker.plan.addClipped(examples: share.count, patients: worker.patients)
-                } else {
-                    worker.plan.backward(examples: share.count)
-                }
+                evaluateLosses(worker, share, batch: pass.count, isFirstPass: first == 0)
+                addGradients(worker, share, update)
                 // After the last pass for the update; before the next one for what layers that mix examples share.
                 team.wait()
             }
@@ -194,27 +193,17 @@ package final class Engine {
         return workers.reduce(0) { $0 + $1.lossSum }
     }
 
-    /// What the worker's part of the batch is worth to each loss, the targets being loaded.
-    private func sumWeights(_ worker: Worker, _ share: Range<Int>) {
-        for (index, term) in objective.terms.enumerated() {
-            worker.weights[index] = term.loss.weight(
-                targets: worker.targets(index, 0..<share.count), output: worker.plan.outputs[term.output].shape)
-        }
-        if workerCount > 1 { team.wait() }
-    }
-
-    /// The same over all passes, ahead of the first: its gradients are scaled by the whole batch's weight already.
-    private func sumWeights(_ worker: Worker, _ member: Int, _ rows: ArraySlice<Int32>, _ examples: Examples) {
-        for index in worker.weights.indices { worker.weights[index] = 0 }
-        for first in stride(from: 0, to: rows.count, by: batchCapacity) {
-            let pass = rows[rows.startIndex + first..<rows.startIndex + min(first + batchCapacity, rows.count)]
-            worker.addWeights(objective.terms, share(member, of: pass.count, nil), pass, examples)
-        }
-        if workerCount > 1 { team.wait() }
+    /// Runs a worker's share backward, from the output gradients.
+    private func addGradients(_ worker: Worker, _ share: Range<Int>, _ update: StepUpdate) {
+        guard let privacy = update.privacy else { return worker.plan.backward(examples: share.count) }
+        worker.plan.backwardPrivately(examples: share.count, patients: worker.patients)
+        worker.patients.clip(to: privacy.bound)
+        worker.plan.addClipped(examples: share.count, patients: worker.patients)
+        addClippedWeights(worker)
     }
 
     /// The examples of the batch that a worker takes: neighbouring ones, and whole patients.
-    private func share(_ member: Int, of count: Int, _ patients: [Range<Int>]?) -> Range<Int> {
+    func share(_ member: Int, of count: Int, _ patients: [Range<Int>]?) -> Range<Int> {
         func boundary(_ member: Int) -> Int {
             let place = member * ((count + workerCount - 1) / workerCount)
             guard let patients, place < count else { return min(place, count) }
@@ -223,69 +212,52 @@ package final class Engine {
         return boundary(member)..<boundary(member + 1)
     }
 
-    /// Writes the output gradients, and adds the worker's part of the batch's loss.
-    private func evaluateLosses(_ worker: Worker, _ share: Range<Int>, batch: Int) {
-        let range = 0..<share.count
-        for output in untrainedOutputs { worker.plan.outputGradients[output].floats(range).fill(with: 0) }
-        for (index, term) in objective.terms.enumerated() {
-            let output = worker.plan.outputs[term.output]
-            let gradient = worker.plan.outputGradients[term.output]
-            if term.loss.mixesExamples {
-                evaluateMixing(term, index, worker, share, batch: batch)
-                continue
-            }
-            let scale = scale(term, index)
-            let sum = term.loss.evaluate(
-                output.floats(range), targets: worker.targets(index, range), output: output.shape,
-                scale: isPrivate ? Float(term.weight) : Float(scale), into: gradient.floats(range))
-            worker.lossSum += sum * scale
-        }
-    }
-
-    /// What the sum of a term's losses is multiplied with: its weight by that of the whole batch.
-    private func scale(_ term: Objective.Term, _ index: Int) -> Double {
-        let total = workers.reduce(0) { $0 + $1.weights[index] }
-        return total > 0 ? term.weight / total : 0
-    }
-
-    /// Outputs and targets of all workers come together, the first worker evaluates, and each takes its part.
-    private func evaluateMixing(_ term: Objective.Term, _ index: Int, _ worker: Worker, _ share: Range<Int>, batch: Int)
-    {
-        let output = worker.plan.outputs[term.output]
-        let (all, width) = (gathered[index], output.count)
-        let part = share.lowerBound * width..<share.upperBound * width
-        all.outputs.floats[part].copy(from: output.floats(0..<share.count))
-        team.wait()
-        if worker === workers[0] {
-            let targets = FloatBuffer(count: batch * targetCounts[index])
-            var place = 0
-            for other in workers {
-                let own = other.targets(index, 0..<other.exampleCount)
-                targets.floats[place..<place + own.count].copy(from: own)
-                place += own.count
-            }
-            let scale = scale(term, index)
-            let sum = term.loss.evaluate(
-                all.outputs.floats[0..<batch * width], targets: targets.floats, output: output.shape,
-                scale: Float(scale), into: all.gradients.floats[0..<batch * width])
-            worker.lossSum += sum * scale
-        }
-        team.wait()
-        worker.plan.outputGradients[term.output].floats(0..<share.count).copy(from: all.gradients.floats[part])
-    }
-
     /// Adds up the workers' gradients over this member's part of the vector and updates the parameters there.
     private func updateParameters(_ member: Int, _ update: StepUpdate) {
         let total = workers[0].gradient.floats
+        let noise = update.privacy?.noise ?? 0
+        // What must see the whole sum first makes two passes of it over memory; else each block stays in the cache
+        // from the sum to the next step's zeros.
+        let sumsFirst = update.largestNorm != nil || optimizer.preparationBlocks > 0 || noise > 0
+        if sumsFirst { for part in parts(member) { sumGradients(in: part.range, update) } }
+        let scale = prepareUpdate(member, update)
+        if noise > 0 { workers[member].addNoise(noise, to: total, parts(member), member: member, step: update.step) }
+        let isDense = noise > 0 || update.proximal != nil || update.correction != nil
         for part in parts(member) {
-            let range = part.range
-            let sum = total[range]
-            for other in workers.dropFirst() { add(other.gradient.floats[range], to: sum) }
-            if let proximal = update.proximal {
-                add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: sum)
+            let (range, rate) = (part.range, update.rate * part.rateFactor)
+            for start in stride(from: range.lowerBound, to: range.upperBound, by: VectorBlocks.size) {
+                let block = start..<min(start + VectorBlocks.size, range.upperBound)
+                if !sumsFirst { sumGradients(in: block, update) }
+                optimizer.update(
+                    parameters, gradient: total, range: block, step: update.step, rate: rate, scale: scale)
+                clearGradients(in: block, isDense: isDense)
             }
-            if let correction = update.correction { add(correction[range], to: sum) }
         }
+        // Running statistics, too: the average is a whole model.
+        average?.update(parameters, range: bounds(member), steps: update.step)
+    }
+
+    /// The first worker's gradient becomes that of the batch, with what pulls the parameters elsewhere.
+    private func sumGradients(in range: Range<Int>, _ update: StepUpdate) {
+        let total = workers[0].gradient.floats
+        for other in workers.dropFirst() { other.gradient.add(to: total, in: range) }
+        if let proximal = update.proximal {
+            add(proximal.mu, timesDifferenceOf: parameters[range], and: proximal.reference[range], to: total[range])
+        }
+        if let correction = update.correction { add(correction[range], to: total[range]) }
+    }
+
+    /// Zeroes what the workers touched; all of the sum where it is dense.
+    private func clearGradients(in range: Range<Int>, isDense: Bool) {
+        let total = workers[0].gradient.floats
+        if isDense { total[range].fill(with: 0) } else { workers[0].gradient.clear(in: range) }
+        for other in workers.dropFirst() { other.gradient.clear(in: range, andRowsOf: isDense ? nil : total) }
+    }
+
+    /// Measures and prepares what a limit on the norm and some optimisers need of the whole sum; returns the factor on
+    /// the gradient.
+    private func prepareUpdate(_ member: Int, _ update: StepUpdate) -> Float {
+        let total = workers[0].gradient.floats
         var scale = 1 / (update.privacy?.expectedPatients ?? 1)
         if let largest = update.largestNorm {
             team.wait()
@@ -302,17 +274,7 @@ package final class Engine {
                 parameters, gradient: total, blocks: first..<end, step: update.step, scale: Float(scale))
             team.wait()
         }
-        if let privacy = update.privacy, privacy.noise > 0 {
-            workers[member].addNoise(privacy.noise, to: total, parts(member), member: member, step: update.step)
-        }
-        for part in parts(member) {
-            optimizer.update(
-                parameters, gradient: total, range: part.range, step: update.step,
-                rate: update.rate * part.rateFactor, scale: Float(scale))
-            for worker in workers { worker.gradient.floats[part.range].fill(with: 0) }
-        }
-        // Running statistics, too: the average is a whole model.
-        average?.update(parameters, range: bounds(member), steps: update.step)
+        return Float(scale)
     }
 
     /// The part of the flat vector that is a worker's.

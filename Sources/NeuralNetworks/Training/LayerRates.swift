@@ -65,7 +65,7 @@ extension Graph {
                 rateFactor: factor == 0 ? 1 : factor)
         }
         do {
-            return try Graph(inputs: inputShapes, nodes: nodes, outputs: outputs)
+            return try replacing(nodes: nodes)
         } catch {
             preconditionFailure("layers that fitted before: \(error)")
         }

@@ -10,6 +10,7 @@ package import Tensors
 package final class Predictor {
     private let graph: Graph
     private let objective: Objective
+    private let logVariancePlaces: [Int?]
     private let team: WorkerTeam
     private let plans: [Plan]
     private let parameters: FloatBuffer
@@ -30,6 +31,7 @@ package final class Predictor {
         self.graph = graph
         self.objective = objective
         _ = try objective.targetCounts(graph)
+        logVariancePlaces = try objective.logVariancePlaces(graph)
         let pays = WorkerTeam.pays(for: max(graph.operations, graph.parameterCount), times: max(examples, 1))
         let workers = pays ? max(min(threads, examples), 1) : 1
         let width = graph.shapes.map(\.count).max() ?? 1
@@ -81,7 +83,10 @@ package final class Predictor {
             let weight = term.loss.weight(targets: targets.floats, output: shape)
             let sum = term.loss.evaluate(
                 values, targets: targets.floats, output: shape, scale: 0, into: discarded.floats)
-            return total + (weight > 0 ? term.weight * sum / weight : 0)
+            guard weight > 0 else { return total }
+            let logVariance = logVariancePlaces[index].map { parameters[$0] }
+            return total + term.factor(logVariance: logVariance) * sum / weight
+                + term.penalty(logVariance: logVariance)
         }
     }
 

@@ -222,6 +222,21 @@ import Testing
                 + #"{"dense":{"activation":"linear","bias":"true","units":1}}]}"#)
     }
 
+    // The field came when there were studies without it: their bytes, and with them their hashes, stay.
+    @Test func dropoutBetweenRecurrentLayersIsWrittenOnlyWhenThereIsSome() throws {
+        func canonical(_ fields: String) throws -> String {
+            let document = "inputs: {x: {shape: [5, 3]}}\nlayers: [gru: {hidden: 4, layers: 2\(fields)}]"
+            let model = try Self.model(document)
+            let again = try Self.model(String(decoding: model.canonicalValue.bytes, as: UTF8.self))
+            #expect(again == model)
+            return String(decoding: model.canonicalValue.bytes, as: UTF8.self)
+        }
+        let plain = try canonical("")
+        #expect(plain.contains(#"{"gru":{"bidirectional":"false","hidden":4,"layers":2}}"#))
+        #expect(try canonical(", dropout: 0") == plain)
+        #expect(try canonical(", dropout: 0.25").contains(#""dropout":"0.25""#))
+    }
+
     struct Refusal: Sendable {
         let layers: String
         let path: String

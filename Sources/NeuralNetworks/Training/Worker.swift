@@ -1,40 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker of an engine: its plan, its gradients, and its part of the batch.
+// One worker of a training engine: its plan, its share of the batch, its gradients and its part of the noise.
 
 import Randomness
 import Tensors
 
-/// Outputs of the whole batch and their gradients.
+/// One number for each term and patient.
+final class PatientWeights {
+    private let patients: Int
+    private let buffer: FloatBuffer
+
+    init(terms: Int, patients: Int) {
+        self.patients = patients
+        buffer = FloatBuffer(count: terms * patients)
+    }
+
+    subscript(term: Int, patient: Int) -> Float {
+        get { buffer.floats[term * patients + patient] }
+        set { buffer.floats[term * patients + patient] = newValue }
+    }
+}
+
+/// Outputs of the whole batch, their gradients, and the targets.
 final class GatheredOutputs {
     let outputs: FloatBuffer
     let gradients: FloatBuffer
+    let targets: FloatBuffer
 
-    init(count: Int) {
+    init(count: Int, targets: Int) {
         outputs = FloatBuffer(count: count)
         gradients = FloatBuffer(count: count)
+        self.targets = FloatBuffer(count: targets)
     }
 }
 
 /// One worker: its plan, its gradients, its targets.
 final class Worker {
     let plan: Plan
-    let gradient: FloatBuffer
+    let gradient: WorkerGradient
     let patients = Patients()
     var lossSum = 0.0
     /// What the worker's part of each term's loss is worth.
     var weights: [Double]
+    /// Private mode: each patient's gradient of the weight of each term that learns it.
+    let patientWeights: PatientWeights
     private(set) var exampleCount = 0
     private var noiseStream: KeyedStream?
     private let noise = GaussianNoise()
+    /// The targets of each term.
     private let targetBuffers: [GatheredOutputs]
     private let targetCounts: [Int]
 
     init(_ graph: Graph, _ options: Plan.Options, parameters: Floats, targetCounts: [Int]) {
-        gradient = FloatBuffer(count: graph.parameterCount)
+        gradient = WorkerGradient(count: graph.parameterCount)
         plan = Plan(graph, options, parameters: parameters, gradients: gradient.floats)
+        gradient.tables = plan.touchedTables
         self.targetCounts = targetCounts
-        targetBuffers = targetCounts.map { GatheredOutputs(count: $0 * options.capacity) }
+        targetBuffers = targetCounts.map { GatheredOutputs(count: 0, targets: $0 * options.capacity) }
         weights = targetCounts.map { _ in 0 }
+        patientWeights = PatientWeights(
+            terms: options.isPrivate ? targetCounts.count : 0, patients: options.capacity)
     }
 
     func prepareNoise(key: [UInt8]?) throws(RandomnessError) {
@@ -56,7 +80,7 @@ final class Worker {
     }
 
     func targets(_ term: Int, _ range: Range<Int>) -> Floats {
-        targetBuffers[term].outputs.floats.rows(range, width: targetCounts[term])
+        targetBuffers[term].targets.floats.rows(range, width: targetCounts[term])
     }
 
     /// Adds to each term's weight what the share's targets are worth, the examples not yet loaded.
