@@ -37,6 +37,27 @@ extension SecureObjectsGoldenTests {
         }
     }
 
+    /// One roster with a rotation, one with vouches for a changed and for a new member.
+    @Test func changedKeysAreReadAndExplainedAsPublished() throws {
+        let before = try SecureRoster(bytes: golden(fixture.round.roster.bytes))
+        for given in [fixture.file.rosters.rotation, fixture.file.rosters.vouches] {
+            let roster = try SecureRoster(bytes: golden(given.bytes))
+            #expect(roster.bytes == (try golden(given.bytes)))
+            #expect(roster.hash == (try goldenDigest(given.hash)) && roster.previous == before.hash)
+            try roster.check()
+            #expect(roster.unexplainedSites(after: before).isEmpty)
+            let changed = roster.entries.filter { $0.change != nil }
+            #expect(changed.map(\.site.rawValue) == given.changed)
+            // Without the signatures nobody stands up for the keys.
+            var entries = roster.entries
+            for index in entries.indices { entries[index].change = nil }
+            let bare = try SecureRoster(
+                federation: roster.federation, study: roster.study, epoch: roster.epoch, previous: roster.previous,
+                denyNumber: roster.denyNumber, denyHash: roster.denyHash, entries: entries)
+            #expect(bare.unexplainedSites(after: before).map(\.rawValue) == given.changed)
+        }
+    }
+
     @Test func inputsTaskAndContextAreAsPublished() throws {
         let blobs = try InputBlobs(
             fixture.round.inputs.blobs.map { name, content in
