@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who spoiled a sum, with what proves it to somebody who was not there.
 
-
 /// A site that did not keep to the protocol, provably.
 package enum Blame: Hashable, Sendable {
     /// Signed a release without exactly the items of the set, or with one that is not under the dealer's root.

@@ -112,7 +112,8 @@ extension RandomObjects {
             for index in 0...UInt32(number(0...2)) {
                 let path = digests(number(0...3))
                 items.append(
-                    ShareRelease.Item(secret: SecretID(dealer: dealer, index: index), share: share(), path: HashPath(path)))
+                    ShareRelease.Item(
+                        secret: SecretID(dealer: dealer, index: index), share: share(), path: HashPath(path)))
             }
         }
         return try ShareRelease(context: digest(), set: digest(), site: position(), items: items, signedBy: key())

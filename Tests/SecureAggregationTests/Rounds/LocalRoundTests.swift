@@ -60,7 +60,9 @@ import Testing
             #expect(Set(survivors) == Set(uploaded))
         case .voided:
             for site in round.sites where site.updateChanges.contains(.exposed) && losses[site.position] == nil {
-                #expect(site.updateChanges == [.exposed, .free])
+                #expect(
+                    site.updateChanges == [.exposed, .free(.voidCertificate)]
+                        || site.updateChanges == [.exposed, .free(.ownVoid)])
             }
         case .degraded: #expect(round.sites.allSatisfy { $0.updateChanges.isEmpty })
         case .stuck: break
