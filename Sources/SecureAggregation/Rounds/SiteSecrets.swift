@@ -54,7 +54,7 @@ package struct SiteSecrets: ~Copyable {
             if neighbour > position {
                 masks.addPair(with: neighbour, seed: own.pairSeed(with: neighbour))
             } else if let seed = deal.pairSeed {
-                masks.addPair(with: neighbour, seed: SecretBytes(copying: seed))
+                masks.addPair(with: neighbour, seed: seed.secret)
             } else {
                 throw .unexpected
             }

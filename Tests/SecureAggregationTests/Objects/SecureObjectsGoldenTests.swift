@@ -134,8 +134,8 @@ extension SecureObjectsGoldenTests {
     }
 
     private func expect(_ seeds: DealtSeeds, equal given: GoldenRound.Deal, partners: [Position]) throws {
-        #expect(seeds.selfSeed == (try golden(given.selfSeed)))
-        #expect(seeds.pairSeeds == (try partners.map { try golden(given.pairSeeds["\($0)"]) }))
+        #expect(seeds.selfSeed == HeldSecret(copying: try golden(given.selfSeed)))
+        #expect(seeds.pairSeeds == (try partners.map { HeldSecret(copying: try golden(given.pairSeeds["\($0)"])) }))
         #expect(seeds.items.count == given.items.count)
         for (holder, items) in seeds.items {
             #expect(items == (try #require(given.items["\(holder)"]).map { try golden($0) }))
@@ -147,7 +147,8 @@ extension SecureObjectsGoldenTests {
         equals given: GoldenRound.Deal
     ) throws {
         let commitments = try given.commitments.map { try goldenDigest($0) }
-        #expect(([seeds.selfSeed] + seeds.pairSeeds).map { .commitment(to: $0, context: context) } == commitments)
+        #expect(
+            ([seeds.selfSeed] + seeds.pairSeeds).map { .commitment(to: $0.secret, context: context) } == commitments)
         let roots = try holders.map { holder in
             let tree = ShareTree(
                 items: try #require(seeds.items[holder]), context: context, dealer: dealer, holder: holder)
@@ -171,7 +172,7 @@ extension SecureObjectsGoldenTests {
                 let received = try fixture.rules.checkDeal(
                     fixture.header(dealer), envelope: golden(given.envelopes["\(holder)"]), from: dealer, to: holder,
                     with: fixture.envelopeKey(holder))
-                let plaintext = received.shares.flatMap { $0 } + (received.pairSeed ?? [])
+                let plaintext = received.shares.flatMap { $0 } + (received.pairSeed?.secret.exposedBytes() ?? [])
                 #expect(plaintext == (try golden(given.plaintexts["\(holder)"])))
             }
         }
