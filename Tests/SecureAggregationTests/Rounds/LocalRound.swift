@@ -200,6 +200,10 @@ private struct Run {
             try aggregatorMayCrash { for site in asked { try take(site) } }
         }
         if server.machine.certificate == nil { server.perform { $0.deadline() } }
+        if server.state == .logging {
+            try aggregatorMayCrash()
+            try server.perform { try $0.logged() }
+        }
         return server.machine.certificate
     }
 

@@ -75,10 +75,12 @@ import Testing
         for _ in 0..<random.number(0...count / 2) {
             losses[random.number(1...count)] = Leg.allCases[random.number(0...Leg.allCases.count - 2)]
         }
-        let expected = try round(count: count, seed: UInt64(seed)).run(losses: losses)
+        let logging: RoundTerms.Logging = seed % 2 == 0 ? .beforeRelease : .notAwaited
+        func make() throws -> LocalRound { try round(count: count, seed: UInt64(seed), logging: logging) }
+        let expected = try make().run(losses: losses)
         let struck = (0..<1_000).map { _ in random.number(0...2) == 0 }
         let crashes = CrashSchedule { struck[$0 % struck.count] }
-        try check(round(count: count, seed: UInt64(seed)), losses: losses, crashes: crashes, expected: expected)
+        try check(make(), losses: losses, crashes: crashes, expected: expected)
     }
 
     private func check(
@@ -118,11 +120,15 @@ import Testing
         }
     }
 
-    private func round(count: Int, seed: UInt64) throws -> LocalRound {
-        try round(parameters: .complete(count), graph: .complete(count), seed: seed)
+    private func round(
+        count: Int, seed: UInt64, logging: RoundTerms.Logging = .notAwaited
+    ) throws -> LocalRound {
+        try round(parameters: .complete(count), graph: .complete(count), seed: seed, logging: logging)
     }
 
-    private func round(parameters: SumParameters, graph: NeighbourGraph, seed: UInt64) throws -> LocalRound {
+    private func round(
+        parameters: SumParameters, graph: NeighbourGraph, seed: UInt64, logging: RoundTerms.Logging = .notAwaited
+    ) throws -> LocalRound {
         var random = RandomObjects(seed: seed, count: parameters.count)
         let layout = try MaskLayout(summing: [
             RingSection(name: "values", count: 37, elementBits: .bits32(ringBits: 18)),
@@ -136,7 +142,7 @@ import Testing
         }
         let terms = RoundTerms(
             minimumSurvivors: parameters.quorum, minimumHonest: 2, colluders: parameters.colluders,
-            logging: .notAwaited)
+            logging: logging)
         return try LocalRound(
             parameters: parameters, graph: graph, terms: terms, layout: layout, vectors: vectors, random: &random)
     }
