@@ -18,12 +18,21 @@ package struct DealtSeeds: Sendable, Unprinted {
     /// s_uw for the neighbours w above the dealer, ascending.
     package let pairSeeds: [HeldSecret]
     /// The items of each member of N[u], in the order of their index.
-    package let items: [Position: [[UInt8]]]
+    package private(set) var items: [Position: [[UInt8]]]
 
     package init(selfSeed: HeldSecret, pairSeeds: [HeldSecret], items: [Position: [[UInt8]]]) {
         self.selfSeed = selfSeed
         self.pairSeeds = pairSeeds
         self.items = items
+    }
+
+    /// Overwrites everybody's shares, which together are the secrets; the seeds are wiped by themselves. Shares that an
+    /// ``EnvelopeContent`` still refers to stay.
+    package mutating func wipe() {
+        for holder in items.keys {
+            for index in items[holder, default: []].indices { overwrite(&items[holder, default: []][index]) }
+        }
+        items = [:]
     }
 
     /// - Parameters:

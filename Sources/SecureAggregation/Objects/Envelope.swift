@@ -35,7 +35,7 @@ package struct EnvelopeContent: Equatable, Sendable, Unprinted {
         if hasPairSeed {
             var seed = try reader.raw(SecretBytes.byteCount)
             pairSeed = HeldSecret(copying: seed)
-            wipe(&seed)
+            overwrite(&seed)
         } else {
             pairSeed = nil
         }
@@ -60,7 +60,7 @@ package enum Envelope {
         _ content: EnvelopeContent, to key: EnvelopePublicKey, context: Digest, dealer: Position, holder: Position
     ) throws(SecureSumError) -> [UInt8] {
         var plaintext = content.bytes
-        defer { wipe(&plaintext) }
+        defer { overwrite(&plaintext) }
         return try key.seal(plaintext, info: info(context), authenticating: ends(dealer, holder))
     }
 
@@ -73,7 +73,7 @@ package enum Envelope {
     ) throws(SecureSumError) -> EnvelopeContent {
         guard envelope.count == byteCount(shares: shareCount, hasPairSeed: dealer < holder) else { throw .malformed }
         var plaintext = try key.open(envelope, info: info(context), authenticating: ends(dealer, holder))
-        defer { wipe(&plaintext) }
+        defer { overwrite(&plaintext) }
         return try EnvelopeContent(bytes: plaintext, shareCount: shareCount, hasPairSeed: dealer < holder)
     }
 

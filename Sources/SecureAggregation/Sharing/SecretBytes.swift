@@ -99,6 +99,6 @@ package struct HeldSecret: Equatable, Sendable, Unprinted {
 }
 
 /// Overwrites bytes that nobody else refers to; a copy that somebody holds stays as it is.
-func wipe(_ bytes: inout [UInt8]) {
+func overwrite(_ bytes: inout [UInt8]) {
     unsafe bytes.withUnsafeMutableBytes { unsafe $0.wipe() }
 }
