@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable soak quality package package-test format lint clean help
+.PHONY: deps build demo test imports torture torture-processes bench bench-peers test-portable soak fuzz quality package package-test format lint clean help
 
 SWIFT_VERSION := 6.3
 DEPS := libssl-dev libsqlite3-dev libdnnl-dev zlib1g-dev pkg-config python3-venv openssl systemd
@@ -13,7 +13,7 @@ PACKAGE_DEPS := dpkg-dev patchelf help2man lintian
 BIN := .build/release
 
 # Everything we wrote in Swift; code generated from .proto files keeps its generator's form.
-SWIFT_FILES = find Package.swift $(wildcard Sources Tests Fuzz) -name '*.swift' ! -name '*.pb.swift' -print0
+SWIFT_FILES = find Package.swift $(wildcard Sources Tests Fuzz) -name '.build*' -prune -o -name '*.swift' ! -name '*.pb.swift' -print0
 
 deps: ## install the system libraries that are missing and check the Swift toolchain
 	@.ci/install-packages $(DEPS)
@@ -51,6 +51,19 @@ test-portable: ## build without oneDNN and run the suites of kernels, layers and
 
 soak: build $(INTEROP)/installed ## lose every set of sites at every leg of the secure sum, in the second implementation (2 minutes)
 	@$(INTEROP)/bin/python3 Tests/Interop/secure_sum.py --self-test
+
+# What the fuzzers learn stays in .build-fuzz; the seeds in Fuzz/Corpus are those of the vectors.
+FUZZERS := objects envelope vector roster
+
+fuzz: ## fuzz the parsers of the secure sum for SECONDS=60 each; inputs that fail go to Fuzz/Failures
+	@swift build --package-path Fuzz --scratch-path Fuzz/.build-fuzz -c release --sanitize fuzzer
+	@for target in $(FUZZERS); do \
+	    mkdir -p Fuzz/.build-fuzz/corpus/$$target Fuzz/Failures/$$target; \
+	    echo "fuzz $$target"; \
+	    SWIFT_BACKTRACE=enable=no Fuzz/.build-fuzz/release/fuzz-$$target -max_total_time=$(or $(SECONDS),60) \
+	        -max_len=16384 -print_final_stats=1 -artifact_prefix=Fuzz/Failures/$$target/ \
+	        Fuzz/.build-fuzz/corpus/$$target Fuzz/Corpus/$$target Fuzz/Failures/$$target; \
+	done
 
 quality: build ## train networks on real data, every fold and three seeds (needs the folder CONSILIUM_DATA)
 	@CONSILIUM_QUALITY=full .ci/run-tests --skip-build --filter '$(TRAINING_SUITES)'
@@ -98,7 +111,7 @@ lint: ## refuse Swift files that are not in the house form
 	@$(SWIFT_FILES) | xargs -0 swift format lint --strict --parallel --configuration .swift-format
 
 clean: ## remove what the build, the demo and the peers' benchmarks left
-	rm -rf .build Benchmarks/.venv consilium-demo
+	rm -rf .build Fuzz/.build-fuzz Benchmarks/.venv consilium-demo
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -85,10 +85,10 @@ struct SecureSumAttempt {
         func pairSeed(_ lower: Position, _ upper: Position) throws -> SecretBytes {
             let partners = rules.graph.neighbours(of: lower).filter { $0 > lower }
             guard let index = partners.firstIndex(of: upper) else { throw BenchError("no neighbours") }
-            return SecretBytes(copying: seeds[lower - 1].pairSeeds[index])
+            return seeds[lower - 1].pairSeeds[index].secret
         }
         var masks = SiteMasks(
-            position: position, selfSeed: SecretBytes(copying: seeds[position - 1].selfSeed), context: rules.context)
+            position: position, selfSeed: seeds[position - 1].selfSeed.secret, context: rules.context)
         for neighbour in rules.graph.neighbours(of: position) {
             masks.addPair(
                 with: neighbour, seed: try pairSeed(min(position, neighbour), max(position, neighbour)))

@@ -107,8 +107,8 @@ ISSUING_DER = certificate(f"{FEDERATION} issuing", ISSUING, f"{FEDERATION} root"
     (x509.NameConstraints([x509.UniformResourceIdentifier(FEDERATION)], None), True)])
 
 
-def leaf(site, host=FEDERATION):
-    statement, witness = raw(ed(f"{site} statement")), raw(ed(f"{site} witness"))
+def leaf(site, host=FEDERATION, keys=None):
+    statement, witness = map(raw, keys or (ed(f"{site} statement"), ed(f"{site} witness")))
     names = [f"fl://{host}/site/{site}", f"fl://{host}/keys/{b64(keys_hash(statement, witness))}"]
     return certificate(site, p256(site), f"{FEDERATION} issuing", ISSUING, 7, [
         (x509.BasicConstraints(False, None), True), (usage(False), True),

@@ -7,6 +7,7 @@ Usage: make_secure_vectors.py [--check]
 Needs the package `cryptography` 48 or newer. Every key and random value comes from a fixed text and every signature is
 deterministic, so the output is always the same; --check makes it again and compares it with the committed file.
 """
+import dataclasses
 import json
 import pathlib
 import re
@@ -17,7 +18,7 @@ import secure_envelope as envelopes
 import secure_objects as objects
 import secure_roster as rosters
 from make_enrolment_vectors import FEDERATION, ed, leaf, raw
-from secure_bytes import Refused, bitmap, sha, u32
+from secure_bytes import Refused, bitmap, lp, sha, u32, u64
 from secure_negatives import negatives
 from secure_sum import signed
 from secure_vector_parts import deal, det, graphs, hexed, packing, sections64
@@ -38,7 +39,8 @@ RULES = {
     "signatures": "Ed25519 over all bytes of the object before the signature; a proposal is signed by the aggregator "
                   "over 'fl/secagg/v1 propose\\n' || SHA-256(set); a set and a void are signed without a signer's name",
     "complete_graph": "k = n - 1, m = 0 in the task; the threshold is the quorum",
-    "vouch_block": "u16 count || (u32 position in the previous roster, 0 for the site's own old key || signature)*",
+    "key_changes": "u16 count || [u64 since || (LP(name) || signature)*]; in `rosters`, which follow the round's one, "
+                   "lund has new keys, by its old key or by the quorum of the other members, and oslo is new",
     "value_bits": "the check lanes have b = 32 and 2 value bits: ±(2^(2-1) - 1) holds their value 1",
     "ack": "the bitmap has the accepted dealers among the neighbours, never the site itself; the list has the others "
            "that sent something, ascending; codes: " + ", ".join(f"{c} {w}" for w, c in objects.CODES.items()),
@@ -71,6 +73,28 @@ def roster():
         made.entries.append(entry)
     assert rosters.Roster.decode(made.encode()).encode() == made.encode()
     return made
+
+
+def changed_roster(before, change):
+    """The roster of the next epoch, in which keys are new that somebody stands up for."""
+    made = dataclasses.replace(before, epoch=42, previous=sha(before.encode()), entries=[])
+    changed = {"rotation": ["lund"], "vouches": ["lund", "oslo"]}[change]
+    for site in sorted({*SITES, *changed}):
+        statement = ed(f"{site} statement 2" if site in changed else f"{site} statement")
+        witness = ed(f"{site} witness 2" if site in changed else f"{site} witness")
+        entry = rosters.Entry(site.encode(), leaf(site, keys=(statement, witness)), raw(statement), raw(witness),
+                              envelopes.XWing(det(f"xwing 42 {site}")).public, bytes(32), 42, 1_800_172_800, [])
+        if site in changed:
+            entry.since = 42
+            kind = b"rotate" if change == "rotation" else b"vouch"
+            signers = [site] if change == "rotation" else [x for x in SITES if x != site][:5]
+            body = (b"fl/keys/v1 " + kind + b"\n" + lp(made.federation) + lp(entry.site) + entry.statement
+                    + entry.witness + u64(entry.since))
+            entry.vouches = [(x.encode(), ed(f"{x} statement").sign(body)) for x in signers]
+        entry.signature = statement.sign(entry.signable(made.federation))
+        made.entries.append(entry)
+    assert rosters.Roster.decode(made.encode()).encode() == made.encode()
+    return {"bytes": made.encode(), "hash": sha(made.encode()), "changed": changed}
 
 
 def task(attempt):
@@ -246,7 +270,8 @@ def main():
             "site": SITES[x - 1], "statement_seed": sha(f"{SITES[x - 1]} statement".encode()),
             "statement": raw(STATEMENT[x]), "witness": raw(ed(f"{SITES[x - 1]} witness")),
             "xwing_seed": det(f"xwing {x}"), "xwing": XWING[x].public} for x in ALL}},
-        "round": made, "graph": graph_vectors, "packing": packing(), "sections64": sections64(),
+        "round": made, "rosters": {change: changed_roster(roster(), change) for change in ("rotation", "vouches")},
+        "graph": graph_vectors, "packing": packing(), "sections64": sections64(),
         "negative": negatives(made, graph_vectors, STATEMENT, AGGREGATOR),
     }
     for case in vectors["negative"]:

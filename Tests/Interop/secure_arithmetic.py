@@ -90,7 +90,7 @@ def rebuild(shares):
 # ---- Vectors: sections of (entries, ring bits, value bits) -----------------------------------------------------------
 
 def width(bits):
-    """Bytes of mask stream per entry."""
+    """Bytes of mask stream per entry; b is 2 to 32, or 64."""
     return 4 if bits <= 32 else 8
 
 

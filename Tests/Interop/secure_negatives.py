@@ -156,6 +156,21 @@ def negatives(made, graphs, statement, aggregator):
     roster = rosters.Roster.decode(made["roster"]["bytes"])
     roster.entries[0], roster.entries[1] = roster.entries[1], roster.entries[0]
     case("unsorted sites", "roster", "decode", "bergen before basel", roster.encode())
+    for name, why, change in (
+            ("own name among vouches", "the site's own signature stands with another's", {"vouches": [
+                (b"bergen", bytes(64)), (b"lund", bytes(64))]}),
+            ("unsorted vouches", "bergen before basel", {"vouches": [(b"bergen", bytes(64)), (b"basel", bytes(64))]}),
+            ("keys of a later epoch", "since the epoch after the roster's",
+             {"vouches": [(b"basel", bytes(64))], "since": 43})):
+        roster = rosters.Roster.decode(made["roster"]["bytes"])
+        lund = roster.entries[4]
+        lund.since = change.get("since", roster.epoch)
+        lund.vouches = change["vouches"]
+        case(name, "roster", "decode", why, roster.encode())
+    for bits in (33, 63):
+        task = rosters.Task.decode(made["task"]["bytes"])
+        task.sections[0] = (8, bits, 16)
+        case(f"elements of {bits} bits", "task", "decode", "b is 2 to 32, or 64", task.encode())
     whole = {"roster": made["roster"]["bytes"], "task": made["task"]["bytes"], "header": good[1]["header"],
              "ack": good[1]["ack"], "manifest": made["manifest"], "input": good[1]["input"],
              "proposal": made["proposal"], "certificate": made["certificate"], "shares": good[1]["shares"],

@@ -22,11 +22,14 @@ class Entry:
     commitment: bytes
     epoch: int
     not_after: int
-    vouches: list  # (position in the previous roster or 0 for the site's own old key, signature)
+    vouches: list  # (name, signature); the site's own name, alone, with its old key: a rotation
+    since: int = 0  # the epoch since which it has these keys; stands there only with signatures
     signature: bytes = b""
 
     def body(self):
-        vouches = len(self.vouches).to_bytes(2, "big") + b"".join(u32(x) + s for x, s in self.vouches)
+        vouches = len(self.vouches).to_bytes(2, "big")
+        if self.vouches:
+            vouches += u64(self.since) + b"".join(lp(name) + signature for name, signature in self.vouches)
         return (lp(self.site) + lp(self.leaf) + self.statement + self.witness + self.xwing + self.commitment
                 + u64(self.epoch) + u64(self.not_after) + vouches)
 
@@ -57,7 +60,13 @@ class Roster:
         for _ in range(reader.number(4)):
             entry = Entry(reader.lp(), reader.lp(), reader.take(32), reader.take(32), reader.take(1216),
                           reader.take(HASH), reader.number(8), reader.number(8), [])
-            entry.vouches = [(reader.number(4), reader.take(SIGNATURE)) for _ in range(reader.number(2))]
+            count = reader.number(2)
+            entry.since = reader.number(8) if count else 0
+            entry.vouches = [(reader.lp(), reader.take(SIGNATURE)) for _ in range(count)]
+            names = [name for name, _ in entry.vouches]
+            ascending(names)
+            require(entry.site not in names or count == 1, "own name among others")
+            require(not count or 0 < entry.since <= entry.epoch, "since")
             entry.signature = reader.take(SIGNATURE)
             roster.entries.append(entry)
         reader.end()
@@ -115,7 +124,7 @@ class Task:
         task = Task(*start, sections, *counts, reader.positions(counts[0]), reader.number(1), reader.take(HASH))
         reader.end()
         require(task.kind in (1, 2, 3, 4) and task.strict in (0, 1), "unknown value")
-        require(all(2 <= bits <= 64 for _, bits, _ in sections), "ring bits")
+        require(all(2 <= bits <= 32 or bits == 64 for _, bits, _ in sections), "ring bits")
         return task
 
 

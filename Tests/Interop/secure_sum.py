@@ -127,18 +127,17 @@ class Site:
         if before and (before.statement, before.witness) == (entry.statement, entry.witness):
             return
         body = lambda name: (b"fl/keys/v1 " + name + b"\n" + lp(roster.federation)
-                             + lp(entry.site) + entry.statement + entry.witness + u64(roster.epoch))
-        ascending([x for x, _ in entry.vouches])
-        old = [signature for x, signature in entry.vouches if x == 0]
-        if before and old:
-            return verified(before.statement, old[0], body(b"rotate"))
+                             + lp(entry.site) + entry.statement + entry.witness + u64(entry.since))
         if not before and sha(entry.statement + entry.witness) in self.fingerprints:
             return
-        vouches = [(x, signature) for x, signature in entry.vouches if x]
-        require(len(vouches) >= 2 * len(self.latest.entries) // 3 + 1, "keys are not vouched for")
-        for x, signature in vouches:
-            require(x <= len(self.latest.entries), "position")
-            verified(self.latest.entries[x - 1].statement, signature, body(b"vouch"))
+        require(bool(entry.vouches) and entry.since > self.latest.epoch, "keys are not vouched for")
+        if before and entry.vouches[0][0] == entry.site:
+            return verified(before.statement, entry.vouches[0][1], body(b"rotate"))
+        known = {member.site: member.statement for member in self.latest.entries}
+        require(len(entry.vouches) >= 2 * len(known) // 3 + 1, "keys are not vouched for")
+        for name, signature in entry.vouches:
+            require(name in known and name != entry.site, "keys are not vouched for")
+            verified(known[name], signature, body(b"vouch"))
 
     def open(self, roster_hash, task_bytes, blobs, number, proofs=(), order=None):
         """R0': claims (study, round, attempt) for the context, which it returns. `proofs` end earlier attempts."""

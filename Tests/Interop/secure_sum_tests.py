@@ -13,8 +13,8 @@ import secure_objects as objects
 import secure_roster as rosters
 import secure_sum_explorer
 import secure_vector_tests
-from make_enrolment_vectors import leaf
-from secure_bytes import Refused, sha, u32
+from make_enrolment_vectors import ed, leaf, raw
+from secure_bytes import Refused, lp, sha, u32, u64
 from secure_sum import Update, signed
 from secure_sum_federation import ENTRIES, SECTIONS, STUDY, Federation, entry, roster
 
@@ -369,6 +369,27 @@ def test_rosters():
     site.fingerprints.add(sha(entry(5).statement + entry(5).witness))
     site.accept(roster(5, 2).encode())
     refuses("older roster", site.accept, roster(4, 1).encode())
+
+    # Position 2 has new keys: of its old key one signature is enough, of others a quorum of the roster before.
+    def changed(epoch, kind, signers, since):
+        made = roster(5, epoch)
+        two, key = made.entries[1], ed("site-02 newer")
+        two.statement, two.leaf = raw(key), leaf("site-02", keys=(key, ed("site-02 witness")))
+        body = (b"fl/keys/v1 " + kind + b"\n" + lp(made.federation) + lp(two.site) + two.statement + two.witness
+                + u64(since))
+        two.since, two.vouches = since, [(made.entries[x - 1].site, ENTRIES[x][1].sign(body)) for x in signers]
+        two.signature = key.sign(two.signable(made.federation))
+        return made.encode()
+
+    refuses("keys are not vouched for", site.accept, changed(3, b"vouch", [1, 3, 4], 3))
+    refuses("signature", site.accept, changed(3, b"rotate", [1, 3, 4, 5], 3))
+    refuses("keys are not vouched for", site.accept, changed(3, b"vouch", [1, 3, 4, 5], 2))
+    refuses("own name among others", site.accept, changed(3, b"vouch", [1, 2, 3, 4], 3))
+    site.accept(changed(3, b"vouch", [1, 3, 4, 5], 3))
+    site = Federation(4).sites[1]
+    site.accept(roster(4, 2).encode())
+    site.fingerprints.add(sha(entry(5).statement + entry(5).witness))
+    site.accept(changed(3, b"rotate", [2], 3))
 
 
 def main():

@@ -13,17 +13,26 @@ package struct Deal: Hashable, Sendable {
 
 /// The seeds of a dealer and everybody's shares of them, as they are sealed: secrets.
 package struct DealtSeeds: Sendable, Unprinted {
-    /// b_u, 32 bytes.
-    package let selfSeed: [UInt8]
+    /// b_u.
+    package let selfSeed: HeldSecret
     /// s_uw for the neighbours w above the dealer, ascending.
-    package let pairSeeds: [[UInt8]]
+    package let pairSeeds: [HeldSecret]
     /// The items of each member of N[u], in the order of their index.
-    package let items: [Position: [[UInt8]]]
+    package private(set) var items: [Position: [[UInt8]]]
 
-    package init(selfSeed: [UInt8], pairSeeds: [[UInt8]], items: [Position: [[UInt8]]]) {
+    package init(selfSeed: HeldSecret, pairSeeds: [HeldSecret], items: [Position: [[UInt8]]]) {
         self.selfSeed = selfSeed
         self.pairSeeds = pairSeeds
         self.items = items
+    }
+
+    /// Overwrites everybody's shares, which together are the secrets; the seeds are wiped by themselves. Shares that an
+    /// ``EnvelopeContent`` still refers to stay.
+    package mutating func wipe() {
+        for holder in items.keys {
+            for index in items[holder, default: []].indices { overwrite(&items[holder, default: []][index]) }
+        }
+        items = [:]
     }
 
     /// - Parameters:
@@ -33,10 +42,10 @@ package struct DealtSeeds: Sendable, Unprinted {
     package init(
         _ secrets: borrowing DealSecrets, holders: [Position], threshold: Int
     ) throws(SecureSumError) {
-        var pairSeeds: [[UInt8]] = []
-        for partner in secrets.partners { pairSeeds.append(secrets.pairSeed(with: partner).exposedBytes()) }
+        var pairSeeds: [HeldSecret] = []
+        for partner in secrets.partners { pairSeeds.append(HeldSecret(secrets.pairSeed(with: partner))) }
         self.init(
-            selfSeed: secrets.selfSeed().exposedBytes(), pairSeeds: pairSeeds,
+            selfSeed: HeldSecret(secrets.selfSeed()), pairSeeds: pairSeeds,
             items: Dictionary(
                 uniqueKeysWithValues: zip(holders, try secrets.shares(for: holders, threshold: threshold))))
     }
@@ -84,8 +93,8 @@ extension RoundRules {
         }
         let header = try DealHeader(
             context: context, dealer: dealer,
-            selfCommitment: .commitment(to: seeds.selfSeed, context: context),
-            pairCommitments: seeds.pairSeeds.map { .commitment(to: $0, context: context) },
+            selfCommitment: .commitment(to: seeds.selfSeed.secret, context: context),
+            pairCommitments: seeds.pairSeeds.map { .commitment(to: $0.secret, context: context) },
             envelopeHashes: neighbours.map { envelopes[$0].map(sha256) ?? .zeros },
             shareRoots: graph.closedNeighbourhood(of: dealer).map { holder in
                 ShareTree(items: items(holder), context: context, dealer: dealer, holder: holder).root

@@ -4,14 +4,14 @@
 package import Federation
 
 /// What a holder keeps of a deal that holds what it must: a secret.
-package struct ReceivedDeal: Hashable, Sendable, Unprinted {
+package struct ReceivedDeal: Equatable, Sendable, Unprinted {
     package let dealer: Position
     /// SHA-256 of the header with its signature.
     package let header: Digest
     /// 40 bytes each, in the order of their index; 0 is of the dealer's self seed.
     package let shares: [[UInt8]]
     /// s_uw, where the dealer is the lower of the two.
-    package let pairSeed: [UInt8]?
+    package let pairSeed: HeldSecret?
 }
 
 extension RoundRules {
@@ -44,7 +44,7 @@ extension RoundRules {
         if let seed = content.pairSeed {
             let above = neighbours.filter { $0 > dealer }
             guard let index = above.firstIndex(of: holder),
-                Digest.commitment(to: seed, context: context) == header.pairCommitments[index]
+                Digest.commitment(to: seed.secret, context: context) == header.pairCommitments[index]
             else { throw .badDeal(.commitment) }
         }
         return ReceivedDeal(dealer: dealer, header: header.hash, shares: content.shares, pairSeed: content.pairSeed)

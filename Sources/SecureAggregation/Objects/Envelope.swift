@@ -6,18 +6,25 @@ package import Federation
 /// The plaintext of an envelope from u to w: a secret of both ends.
 ///
 /// Bytes: share of b_u || share of s_uv for each neighbour v above u, ascending (40 each) || s_uw (32) if u < w.
-package struct EnvelopeContent: Hashable, Sendable, Unprinted {
+package struct EnvelopeContent: Equatable, Sendable, Unprinted {
     /// 40 bytes each; index 0 is of the dealer's self seed.
     package var shares: [[UInt8]]
-    /// s_uw, 32 bytes, where the dealer is the lower of the two.
-    package var pairSeed: [UInt8]?
+    /// s_uw, where the dealer is the lower of the two.
+    package var pairSeed: HeldSecret?
 
-    package init(shares: [[UInt8]], pairSeed: [UInt8]?) {
+    package init(shares: [[UInt8]], pairSeed: HeldSecret?) {
         self.shares = shares
         self.pairSeed = pairSeed
     }
 
-    fileprivate var bytes: [UInt8] { shares.flatMap { $0 } + (pairSeed ?? []) }
+    /// Writes the plaintext into an array of exactly its length, so that no part of it is left behind by growing.
+    fileprivate var bytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(shares.count * ShareItem.byteCount + SecretBytes.byteCount)
+        for share in shares { bytes += share }
+        if let pairSeed { unsafe pairSeed.secret.withBytes { unsafe bytes.append(contentsOf: $0) } }
+        return bytes
+    }
 
     /// - Throws: `.malformed` for another length; whether the shares are any, ``RoundRules/checkDeal`` looks.
     package init(bytes: [UInt8], shareCount: Int, hasPairSeed: Bool) throws(SecureSumError) {
@@ -25,7 +32,13 @@ package struct EnvelopeContent: Hashable, Sendable, Unprinted {
         shares = try reader.readEach(0..<shareCount) { (reader, _) throws(SecureSumError) in
             try reader.raw(ShareItem.byteCount)
         }
-        pairSeed = hasPairSeed ? try reader.raw(SecretBytes.byteCount) : nil
+        if hasPairSeed {
+            var seed = try reader.raw(SecretBytes.byteCount)
+            pairSeed = HeldSecret(copying: seed)
+            overwrite(&seed)
+        } else {
+            pairSeed = nil
+        }
         try reader.end()
     }
 }
@@ -46,7 +59,9 @@ package enum Envelope {
     package static func seal(
         _ content: EnvelopeContent, to key: EnvelopePublicKey, context: Digest, dealer: Position, holder: Position
     ) throws(SecureSumError) -> [UInt8] {
-        try key.seal(content.bytes, info: info(context), authenticating: ends(dealer, holder))
+        var plaintext = content.bytes
+        defer { overwrite(&plaintext) }
+        return try key.seal(plaintext, info: info(context), authenticating: ends(dealer, holder))
     }
 
     /// - Parameters:
@@ -57,7 +72,8 @@ package enum Envelope {
         shareCount: Int
     ) throws(SecureSumError) -> EnvelopeContent {
         guard envelope.count == byteCount(shares: shareCount, hasPairSeed: dealer < holder) else { throw .malformed }
-        let plaintext = try key.open(envelope, info: info(context), authenticating: ends(dealer, holder))
+        var plaintext = try key.open(envelope, info: info(context), authenticating: ends(dealer, holder))
+        defer { overwrite(&plaintext) }
         return try EnvelopeContent(bytes: plaintext, shareCount: shareCount, hasPairSeed: dealer < holder)
     }
 

@@ -90,7 +90,9 @@ extension EnvelopePrivateKey {
             var recipient = try HPKE.Recipient(
                 privateKey: key, ciphersuite: suite, info: Data(info),
                 encapsulatedKey: Data(sealed.prefix(encapsulatedBytes)))
-            return Array(try recipient.open(Data(sealed.dropFirst(encapsulatedBytes)), authenticating: data))
+            var plaintext = try recipient.open(Data(sealed.dropFirst(encapsulatedBytes)), authenticating: data)
+            defer { plaintext.resetBytes(in: plaintext.startIndex..<plaintext.endIndex) }
+            return Array(plaintext)
         } catch { throw .malformed }
     }
 }

@@ -188,7 +188,8 @@ extension SecureRoster.KeyChange {
             last = site
             return SecureRoster.NamedSignature(site: site, signature: try reader.signature())
         }
-        guard (1...epoch).contains(since) else { throw .malformed }
+        // No range: a peer's epoch may be 0, and then there is none.
+        guard since >= 1, since <= epoch else { throw .malformed }
     }
 
     /// What the old key, or a member for another's, signs.

@@ -27,7 +27,7 @@ package struct SecureTask: Hashable, Sendable {
     package struct Section: Hashable, Sendable {
         /// Number of elements.
         package var entries: UInt64
-        /// b: an element is one of ℤ/2ᵇ. Up to 32 bits its mask word has 4 bytes, above 8.
+        /// b: an element is one of ℤ/2ᵇ, 2 to 32 with mask words of 4 bytes, or 64 with 8.
         package var ringBits: UInt8
         /// v: one site's value fits in so many bits, with its sign.
         package var valueBits: UInt8
@@ -40,6 +40,9 @@ package struct SecureTask: Hashable, Sendable {
             self.ringBits = ringBits
             self.valueBits = valueBits
         }
+
+        /// Whether there are elements of b bits: a packed form for widths between 32 and 64 would have no use.
+        fileprivate var hasKnownWidth: Bool { (2...32).contains(ringBits) || ringBits == 64 }
     }
 
     /// The numbers of the round, in the order of the bytes.
@@ -122,7 +125,7 @@ package struct SecureTask: Hashable, Sendable {
         // 2⁴⁰ entries in all: far beyond any vector, and no sum of sizes overflows.
         var total: UInt64 = 0
         for section in sections {
-            guard (1...1 << 40).contains(section.entries), (2...64).contains(section.ringBits),
+            guard (1...1 << 40).contains(section.entries), section.hasKnownWidth,
                 (1...section.ringBits).contains(section.valueBits)
             else { return false }
             total += section.entries

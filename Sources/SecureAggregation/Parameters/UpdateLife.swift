@@ -103,3 +103,14 @@ package struct UpdateLife: Hashable, Sendable {
         }
     }
 }
+
+extension SiteRoundStateMachine.UpdateChange {
+    /// The same for the stored update's own life.
+    package func event(in context: Digest) -> UpdateLife.Event {
+        switch self {
+        case .exposed: .firstChunkMayLeave(context)
+        case .free(let proof): .proved(proof, context)
+        case .spent: .closedWithoutProof(context)
+        }
+    }
+}

@@ -44,8 +44,8 @@ package struct SiteRoundStateMachine: Sendable {
     package enum UpdateChange: Hashable, Sendable {
         /// From now on its first chunk may have left.
         case exposed
-        /// It can be in no released sum: another attempt may send it.
-        case free
+        /// It can be in no released sum, for this reason: another attempt may send it.
+        case free(UpdateLife.Proof)
         /// It is, or may be, in a released sum.
         case spent
     }
@@ -231,7 +231,7 @@ extension SiteRoundStateMachine {
         let isMember = certificate.set.survivors.contains(position)
         if hasSignedVoid {
             // It promised not to release. The certificate is unique, so outside of it the update is free for good.
-            return isMember ? [] : close(.excluded)
+            return isMember ? [] : close(.excluded, proof: .setWithoutMe)
         }
         if isMember, !inputs.contains(where: { $0 == input }) { throw .inputsDoNotMatch }
         apply(.released(certificate.set))
@@ -254,7 +254,8 @@ extension SiteRoundStateMachine {
     }
 
     private mutating func finishReleased() -> [Action] {
-        close(releasedSet?.survivors.contains(position) == true ? .included : .excluded)
+        releasedSet?.survivors.contains(position) == true
+            ? close(.included) : close(.excluded, proof: .setWithoutMe)
     }
 }
 
@@ -277,7 +278,7 @@ extension SiteRoundStateMachine {
         apply(.voidSigned)
         var actions: [Action] = [.record(.voidSigned), .signVoid]
         // Nothing can be rebuilt without this site: its own promise is proof enough.
-        if rules.parameters.quorum == rules.count, !wasRefused { actions += close(.voided) }
+        if rules.parameters.quorum == rules.count, !wasRefused { actions += close(.voided, proof: .ownVoid) }
         return actions
     }
 
@@ -285,7 +286,7 @@ extension SiteRoundStateMachine {
     package mutating func receive(_ certificate: VoidCertificate) throws(SecureSumError) -> [Action] {
         try rules.check(certificate)
         guard !isClosed else { return [] }
-        return close(.voided)
+        return close(.voided, proof: .voidCertificate)
     }
 
     /// An officer's order, a restore from a backup, or an epoch that ended a day ago.
@@ -293,20 +294,19 @@ extension SiteRoundStateMachine {
         isClosed ? [] : close(.abandoned)
     }
 
-    private mutating func close(_ outcome: Outcome) -> [Action] {
-        let change = isExposed ? updateChange(at: outcome) : nil
+    /// - Parameter proof: why an exposed update can be in no sum of this context; nil where nothing shows it.
+    private mutating func close(_ outcome: Outcome, proof: UpdateLife.Proof? = nil) -> [Action] {
+        let change = isExposed ? updateChange(at: outcome, proof: proof) : nil
         apply(.closed(outcome))
         return (change.map { [.update($0)] } ?? []) + [.record(.closed(outcome)), .erase]
     }
 
     /// What the end of this context means for an exposed update.
-    private func updateChange(at outcome: Outcome) -> UpdateChange {
-        switch outcome {
-        case .excluded: .free
+    private func updateChange(at outcome: Outcome, proof: UpdateLife.Proof?) -> UpdateChange {
+        guard let proof else { return .spent }
         // After a release in a sparse graph, a void certificate contradicts what a quorum allows: assume the worst.
-        case .voided: releasedSet == nil || rules.parameters.isComplete ? .free : .spent
-        case .included, .refused, .abandoned: .spent
-        }
+        if outcome == .voided, releasedSet != nil, !rules.parameters.isComplete { return .spent }
+        return .free(proof)
     }
 }
 

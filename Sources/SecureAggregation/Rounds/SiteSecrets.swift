@@ -29,8 +29,9 @@ package struct SiteSecrets: ~Copyable {
     package borrowing func deal(
         envelopeKeys: [EnvelopePublicKey?], signedBy key: StatementKey
     ) throws(SecureSumError) -> Deal {
-        try rules.makeDeal(
-            rules.seeds(of: position, from: own), dealer: position, envelopeKeys: envelopeKeys, signedBy: key)
+        var seeds = try rules.seeds(of: position, from: own)
+        defer { seeds.wipe() }
+        return try rules.makeDeal(seeds, dealer: position, envelopeKeys: envelopeKeys, signedBy: key)
     }
 
     /// R1: opens a neighbour's envelope, checks it against the header, and keeps what is in it.
@@ -54,7 +55,7 @@ package struct SiteSecrets: ~Copyable {
             if neighbour > position {
                 masks.addPair(with: neighbour, seed: own.pairSeed(with: neighbour))
             } else if let seed = deal.pairSeed {
-                masks.addPair(with: neighbour, seed: SecretBytes(copying: seed))
+                masks.addPair(with: neighbour, seed: seed.secret)
             } else {
                 throw .unexpected
             }

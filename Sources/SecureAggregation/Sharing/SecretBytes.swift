@@ -13,9 +13,9 @@ package import Randomness
 package struct SecretBytes: ~Copyable, Sendable {
     package static let byteCount = 32
 
-    private let key: SymmetricKey
+    fileprivate let key: SymmetricKey
 
-    private init(_ key: SymmetricKey) { self.key = key }
+    fileprivate init(_ key: SymmetricKey) { self.key = key }
 
     /// Takes a copy of 32 bytes. The caller's own stay the caller's to wipe.
     ///
@@ -81,4 +81,24 @@ package struct SecretBytes: ~Copyable, Sendable {
             return try unsafe withBytes { (bytes) throws(RandomnessError) in try unsafe KeyedStream(key: bytes) }
         } catch { throw .cryptographyFailed }
     }
+}
+
+/// The same 32 bytes where a collection or a value that is copied holds them; wiped when the last copy is gone.
+package struct HeldSecret: Equatable, Sendable, Unprinted {
+    private let key: SymmetricKey
+
+    /// A second reference to a secret's bytes.
+    package init(_ secret: borrowing SecretBytes) { key = secret.key }
+
+    /// Takes a copy of 32 bytes. The caller's own stay the caller's to wipe.
+    ///
+    /// - Precondition: there are 32.
+    package init(copying bytes: [UInt8]) { self.init(SecretBytes(copying: bytes)) }
+
+    package var secret: SecretBytes { SecretBytes(key) }
+}
+
+/// Overwrites bytes that nobody else refers to; a copy that somebody holds stays as it is.
+func overwrite(_ bytes: inout [UInt8]) {
+    unsafe bytes.withUnsafeMutableBytes { unsafe $0.wipe() }
 }

@@ -134,7 +134,7 @@ import Testing
 
     @Test func otherPairSeedIsCode8() throws {
         var content = try content
-        content.pairSeed?[0] ^= 1
+        content.pairSeed = HeldSecret(copying: [UInt8](repeating: 1, count: 32))
         let (header, envelope) = try sealed(content)
         #expect(throws: SecureSumError.badDeal(.commitment)) { try round.receive(header, envelope: envelope) }
     }

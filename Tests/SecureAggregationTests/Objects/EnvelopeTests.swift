@@ -14,7 +14,8 @@ import Testing
     init() throws {
         key = try EnvelopePrivateKey(seed: random.bytes(32))
         context = random.digest()
-        content = EnvelopeContent(shares: [random.share(), random.share()], pairSeed: random.bytes(32))
+        content = EnvelopeContent(
+            shares: [random.share(), random.share()], pairSeed: HeldSecret(copying: random.bytes(32)))
     }
 
     private func open(

@@ -9,6 +9,7 @@ import Testing
 struct GoldenRound: Decodable {
     var keys: Keys
     var round: Round
+    var rosters: Rosters
     var graph: Graphs
     var negative: [Negative]
 
@@ -59,6 +60,19 @@ struct GoldenRound: Decodable {
     struct Hashed: Decodable {
         var bytes: String
         var hash: String
+    }
+
+    /// Of the next epoch, each with new keys that somebody stands up for.
+    struct Rosters: Decodable {
+        var rotation: ChangedRoster
+        var vouches: ChangedRoster
+    }
+
+    struct ChangedRoster: Decodable {
+        var bytes: String
+        var hash: String
+        /// The sites with new keys.
+        var changed: [String]
     }
 
     struct Inputs: Decodable {

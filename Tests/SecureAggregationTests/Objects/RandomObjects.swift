@@ -143,7 +143,7 @@ extension RandomObjects {
 
     mutating func task() throws -> SecureTask {
         let sections = (0..<number(1...3)).map { _ in
-            let bits = UInt8(number(2...64))
+            let bits = UInt8(number(0...4) == 0 ? 64 : number(2...32))
             return SecureTask.Section(
                 entries: UInt64(number(1...1 << 20)), ringBits: bits, valueBits: UInt8(number(1...Int(bits))))
         }

@@ -60,6 +60,8 @@ import Testing
             [], [.checkLanes], [good], [.checkLanes, good], [good, .init(entries: 3, ringBits: 32, valueBits: 2)],
             [.init(entries: 0, ringBits: 18, valueBits: 16), .checkLanes],
             [.init(entries: 1, ringBits: 1, valueBits: 1), .checkLanes],
+            [.init(entries: 1, ringBits: 33, valueBits: 1), .checkLanes],
+            [.init(entries: 1, ringBits: 63, valueBits: 1), .checkLanes],
             [.init(entries: 1, ringBits: 65, valueBits: 1), .checkLanes],
             [.init(entries: 1, ringBits: 18, valueBits: 19), .checkLanes],
             [.init(entries: 1, ringBits: 18, valueBits: 0), .checkLanes],

@@ -12,6 +12,7 @@ import Testing
     @Test(arguments: [(3, 0), (3, 1), (4, 1)])
     func noStateRevealsAStrictPartOfTheHonestSum(count: Int, colluders: Int) throws {
         let exploration = try Exploration(count: count, colluders: colluders).explored()
+        #expect(exploration.changesByCrash == 0)
         #expect(exploration.hasUnmasked)
         #expect(exploration.hasVoided)
         #expect(exploration.violations.isEmpty, "\(exploration.violations) in \(exploration.stateCount) states")
@@ -51,6 +52,8 @@ struct Exploration {
     private let helpers: Int
     private(set) var violations: Set<Violation> = []
     private(set) var stateCount = 0
+    /// In each state every site is killed and rebuilt from its records before it sees another event.
+    var changesByCrash: Int { behaviours.reduce(0) { $0 + $1.changesByCrash } }
     private(set) var hasUnmasked = false
     private(set) var hasVoided = false
 

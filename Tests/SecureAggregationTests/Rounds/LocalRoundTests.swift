@@ -12,8 +12,8 @@ import Testing
         let all = Array(1...5)
         #expect(try round.run() == .sum(round.plainSum(of: all), survivors: all))
         for site in round.sites {
-            #expect(site.machine.state == .released)
-            #expect(site.updateChanges == [.exposed])
+            #expect(site.machine.state == .closed(.included))
+            #expect(site.updateChanges == [.exposed, .spent])
         }
     }
 
@@ -51,8 +51,52 @@ import Testing
         #expect(try round.run(losses: lost) == .sum(round.plainSum(of: survivors), survivors: survivors))
     }
 
-    private func check(_ round: LocalRound, losses: [Position: Leg]) throws {
-        let outcome = try round.run(losses: losses)
+    // MARK: Crashes
+
+    /// Every party is killed at every boundary at which it is at hand, or at one alone: the same outcome, the same bytes.
+    @Test(arguments: [[:], [2: .input], [4: .release], [1: .sign, 3: .input], [2: .deal]] as [[Position: Leg]])
+    func aCrashAtAnyBoundaryChangesNothing(losses: [Position: Leg]) throws {
+        let plain = CrashSchedule()
+        let expected = try round(count: 4, seed: 4).run(losses: losses, crashes: plain)
+        #expect(plain.boundaries > 0)
+        try check(round(count: 4, seed: 4), losses: losses, crashes: CrashSchedule { _ in true }, expected: expected)
+        for boundary in 0..<plain.boundaries {
+            let crashes = CrashSchedule { $0 == boundary }
+            try check(round(count: 4, seed: 4), losses: losses, crashes: crashes, expected: expected)
+        }
+    }
+
+    /// Random sizes, losses and crashes.
+    @Test(arguments: 1...20)
+    func randomCrashesGiveTheExactSumOrNone(seed: Int) throws {
+        var random = RandomObjects(seed: UInt64(2_000 + seed), count: 12)
+        let count = random.number(3...8)
+        var losses: [Position: Leg] = [:]
+        for _ in 0..<random.number(0...count / 2) {
+            losses[random.number(1...count)] = Leg.allCases[random.number(0...Leg.allCases.count - 2)]
+        }
+        let logging: RoundTerms.Logging = seed % 2 == 0 ? .beforeRelease : .notAwaited
+        func make() throws -> LocalRound { try round(count: count, seed: UInt64(seed), logging: logging) }
+        let expected = try make().run(losses: losses)
+        let struck = (0..<1_000).map { _ in random.number(0...2) == 0 }
+        let crashes = CrashSchedule { struck[$0 % struck.count] }
+        try check(make(), losses: losses, crashes: crashes, expected: expected)
+    }
+
+    private func check(
+        _ round: LocalRound, losses: [Position: Leg], crashes: CrashSchedule = CrashSchedule(),
+        expected: LocalOutcome? = nil
+    ) throws {
+        let outcome = try round.run(losses: losses, crashes: crashes)
+        if let expected { #expect(outcome == expected) }
+        for site in round.sites {
+            #expect(site.maskedVectors.count <= 1, "no mask hides two vectors")
+            #expect(site.maskedVectors.isEmpty == site.updateChanges.isEmpty)
+            // An update that may be sent again is in no sum.
+            if case .sum(_, let survivors) = outcome, survivors.contains(site.position) {
+                #expect(!site.update.maySend)
+            }
+        }
         switch outcome {
         case .sum(let sums, let survivors):
             #expect(sums == round.plainSum(of: survivors))
@@ -60,7 +104,9 @@ import Testing
             #expect(Set(survivors) == Set(uploaded))
         case .voided:
             for site in round.sites where site.updateChanges.contains(.exposed) && losses[site.position] == nil {
-                #expect(site.updateChanges == [.exposed, .free])
+                #expect(
+                    site.updateChanges == [.exposed, .free(.voidCertificate)]
+                        || site.updateChanges == [.exposed, .free(.ownVoid)])
             }
         case .degraded: #expect(round.sites.allSatisfy { $0.updateChanges.isEmpty })
         case .stuck: break
@@ -74,11 +120,15 @@ import Testing
         }
     }
 
-    private func round(count: Int, seed: UInt64) throws -> LocalRound {
-        try round(parameters: .complete(count), graph: .complete(count), seed: seed)
+    private func round(
+        count: Int, seed: UInt64, logging: RoundTerms.Logging = .notAwaited
+    ) throws -> LocalRound {
+        try round(parameters: .complete(count), graph: .complete(count), seed: seed, logging: logging)
     }
 
-    private func round(parameters: SumParameters, graph: NeighbourGraph, seed: UInt64) throws -> LocalRound {
+    private func round(
+        parameters: SumParameters, graph: NeighbourGraph, seed: UInt64, logging: RoundTerms.Logging = .notAwaited
+    ) throws -> LocalRound {
         var random = RandomObjects(seed: seed, count: parameters.count)
         let layout = try MaskLayout(summing: [
             RingSection(name: "values", count: 37, elementBits: .bits32(ringBits: 18)),
@@ -92,7 +142,7 @@ import Testing
         }
         let terms = RoundTerms(
             minimumSurvivors: parameters.quorum, minimumHonest: 2, colluders: parameters.colluders,
-            logging: .notAwaited)
+            logging: logging)
         return try LocalRound(
             parameters: parameters, graph: graph, terms: terms, layout: layout, vectors: vectors, random: &random)
     }

@@ -152,6 +152,10 @@ final class SiteBehaviour {
     private let world: HostileWorld
     private let position: Position
     private var machines: [SiteRoundStateMachine] = []
+    /// What each machine has on disk.
+    private var records: [[SiteRoundStateMachine.Record]] = []
+    /// How often a machine that was killed and rebuilt from its records was not what it had been.
+    private(set) var changesByCrash = 0
     private var known: [Key: Int] = [:]
 
     private struct Key: Hashable {
@@ -170,13 +174,13 @@ final class SiteBehaviour {
         // The corrupt dealer's two headers: each honest site has accepted one, whichever the aggregator showed it.
         for variant in world.corrupt > 0 ? [0, 1] : [0] {
             var machine = SiteRoundStateMachine(rules: world.rules, position: position)
-            _ = try machine.dealt(header: HostileWorld.header(position, variant: 0))
+            let dealt = try machine.dealt(header: HostileWorld.header(position, variant: 0))
             for dealer in 1...world.rules.count where dealer != position {
                 try machine.accept(
                     dealer: dealer, header: HostileWorld.header(dealer, variant: dealer == world.corrupt ? variant : 0))
             }
-            _ = try machine.acknowledge()
-            starts.append(try add(machine, isFreed: false, variant: variant))
+            let written = Self.records(of: dealt + (try machine.acknowledge()))
+            starts.append(try add(machine, isFreed: false, variant: variant, records: written))
         }
         var next = 0
         while next < machines.count {
@@ -190,16 +194,36 @@ final class SiteBehaviour {
     private var variants: [Int] = []
 
     private func expand(_ index: Int) throws {
+        let again = try restarted(index)
+        if Self.key(again, isFreed: nodes[index].isFreed) != keys[index] { changesByCrash += 1 }
         for event in events() {
-            var machine = machines[index]
+            // Each event finds a site that has just been rebuilt from its records.
+            var machine = again
             var isFreed = nodes[index].isFreed
             guard let actions = try? perform(event, on: &machine) else { continue }
             for case .update(let change) in actions {
-                if change == .free { isFreed = true }
+                if case .free = change { isFreed = true }
             }
-            let target = try add(machine, isFreed: isFreed, variant: variants[index])
+            let written = records[index] + Self.records(of: actions)
+            let target = try add(machine, isFreed: isFreed, variant: variants[index], records: written)
             if target != index { transitions[index].append(Step(event: event, target: target)) }
         }
+    }
+
+    private static func records(of actions: [SiteRoundStateMachine.Action]) -> [SiteRoundStateMachine.Record] {
+        actions.compactMap { if case .record(let record) = $0 { record } else { nil } }
+    }
+
+    /// Kills a site and starts it again: its machine is rebuilt from the records, and the stored envelopes are checked
+    /// again. What was sent before the crash stays sent; a crash before a record is a message that never came.
+    private func restarted(_ index: Int) throws -> SiteRoundStateMachine {
+        var machine = SiteRoundStateMachine(rules: world.rules, position: position, replaying: records[index])
+        guard machine.state == .acknowledged else { return machine }
+        for dealer in 1...world.rules.count where dealer != position {
+            let variant = dealer == world.corrupt ? variants[index] : 0
+            try machine.accept(dealer: dealer, header: HostileWorld.header(dealer, variant: variant))
+        }
+        return machine
     }
 
     private func events() -> [HostileEvent] {
@@ -227,11 +251,17 @@ final class SiteBehaviour {
         }
     }
 
-    private func add(_ machine: SiteRoundStateMachine, isFreed: Bool, variant: Int) throws -> Int {
-        let key = Key(
+    private static func key(_ machine: SiteRoundStateMachine, isFreed: Bool) -> Key {
+        Key(
             state: machine.state, manifest: machine.manifest?.hash, isExposed: machine.input != nil,
             signed: machine.signedSet?.hash, released: machine.releasedSet?.hash,
             hasSignedVoid: machine.hasSignedVoid, isFreed: isFreed)
+    }
+
+    private func add(
+        _ machine: SiteRoundStateMachine, isFreed: Bool, variant: Int, records written: [SiteRoundStateMachine.Record]
+    ) throws -> Int {
+        let key = Self.key(machine, isFreed: isFreed)
         // Before a manifest, the accepted header still decides which one the site will take.
         let isUndecided = machine.manifest == nil
         if !isUndecided, let index = known[key] { return index }
@@ -240,6 +270,7 @@ final class SiteBehaviour {
         }
         machines.append(machine)
         variants.append(variant)
+        records.append(written)
         keys.append(key)
         transitions.append([])
         var isClosed = false
