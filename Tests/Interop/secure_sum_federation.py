@@ -19,7 +19,7 @@ from secure_sum import Site, Study, Update, signed
 KEY = ed("aggregator")
 ISSUER = x509.load_der_x509_certificate(ISSUING_DER)
 STUDY, PLAN, POLICY = sha(b"study"), sha(b"plan"), sha(b"policy")
-SECTIONS = [(5, 19, 16), (2, 40, 32), (4, 32, 2)]
+SECTIONS = [(5, 19, 16), (2, 64, 32), (4, 32, 2)]
 
 
 class Aggregator:

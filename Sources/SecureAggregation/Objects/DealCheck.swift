@@ -8,10 +8,25 @@ package struct ReceivedDeal: Equatable, Sendable, Unprinted {
     package let dealer: Position
     /// SHA-256 of the header with its signature.
     package let header: Digest
-    /// 40 bytes each, in the order of their index; 0 is of the dealer's self seed.
-    package let shares: [[UInt8]]
+    private let packedShares: HeldSecret
     /// s_uw, where the dealer is the lower of the two.
     package let pairSeed: HeldSecret?
+
+    fileprivate init(dealer: Position, header: Digest, content: EnvelopeContent) {
+        self.dealer = dealer
+        self.header = header
+        packedShares = HeldSecret(copying: content.shares.flatMap { $0 })
+        pairSeed = content.pairSeed
+    }
+
+    /// 40 bytes each, in the order of their index; 0 is of the dealer's self seed. Copies that nobody wipes: for a
+    /// release, which makes some of them public.
+    package var shares: [[UInt8]] {
+        let bytes = packedShares.exposedBytes()
+        return stride(from: 0, to: bytes.count, by: ShareItem.byteCount).map { start in
+            Array(bytes[start..<start + ShareItem.byteCount])
+        }
+    }
 }
 
 extension RoundRules {
@@ -47,7 +62,7 @@ extension RoundRules {
                 Digest.commitment(to: seed.secret, context: context) == header.pairCommitments[index]
             else { throw .badDeal(.commitment) }
         }
-        return ReceivedDeal(dealer: dealer, header: header.hash, shares: content.shares, pairSeed: content.pairSeed)
+        return ReceivedDeal(dealer: dealer, header: header.hash, content: content)
     }
 
     /// What anybody can check of a header, the aggregator included: codes 1 to 3.

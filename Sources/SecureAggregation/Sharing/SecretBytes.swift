@@ -83,19 +83,25 @@ package struct SecretBytes: ~Copyable, Sendable {
     }
 }
 
-/// The same 32 bytes where a collection or a value that is copied holds them; wiped when the last copy is gone.
+/// Secret bytes, 32 or any other number, where a collection or a value that is copied holds them; wiped when the last copy
+/// is gone.
 package struct HeldSecret: Equatable, Sendable, Unprinted {
     private let key: SymmetricKey
 
     /// A second reference to a secret's bytes.
     package init(_ secret: borrowing SecretBytes) { key = secret.key }
 
-    /// Takes a copy of 32 bytes. The caller's own stay the caller's to wipe.
-    ///
-    /// - Precondition: there are 32.
-    package init(copying bytes: [UInt8]) { self.init(SecretBytes(copying: bytes)) }
+    /// Takes a copy of the bytes. The caller's own stay the caller's to wipe.
+    package init(copying bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
 
-    package var secret: SecretBytes { SecretBytes(key) }
+    /// - Precondition: there are 32 bytes.
+    package var secret: SecretBytes {
+        precondition(key.bitCount == 8 * SecretBytes.byteCount, "a secret has 32 bytes")
+        return SecretBytes(key)
+    }
+
+    /// A copy that nobody wipes.
+    package func exposedBytes() -> [UInt8] { unsafe key.withUnsafeBytes { unsafe Array($0) } }
 }
 
 /// Overwrites bytes that nobody else refers to; a copy that somebody holds stays as it is.
