@@ -26,7 +26,7 @@ demo: deps build ## run four sample hospitals and an aggregator on this machine 
 	$(BIN)/consilium demo $(ARGS)
 
 # These keep every processor busy, and tests of connections beside them would wait too long.
-TRAINING_SUITES := ^ModelQualityTests\.|ModelZooTrainingTests
+TRAINING_SUITES := ^ModelQualityTests\.
 BUSY_SUITES := $(TRAINING_SUITES)|^SecureAggregationTests\.|SecureSumInteropTests
 
 # What the second implementation of the secure sum needs from PyPI.

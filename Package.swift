@@ -191,7 +191,8 @@ let package = Package(
         .testTarget(name: "ModelFilesTests", dependencies: ["ModelFiles"], swiftSettings: shared),
         .testTarget(
             name: "ModelQualityTests",
-            dependencies: ["ClinicalData", "NeuralNetworks", "Randomness", "Tensors"], swiftSettings: shared),
+            dependencies: ["ClinicalData", "Federation", "NeuralNetworks", "Randomness", "StudyFiles", "Tensors"],
+            swiftSettings: shared),
         .testTarget(
             name: "ModelTrainingTests",
             dependencies: [
